@@ -1,0 +1,57 @@
+# The few kinds of target that lathe has. Sources are found by folder, so adding a file edits no list here.
+
+# lathe_library(<target> <folder> [EXCLUDE <regex>]): a static library of every .cpp below the folder.
+function(lathe_library target folder)
+  cmake_parse_arguments(arg "" "EXCLUDE" "" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)
+  if(arg_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX "${arg_EXCLUDE}")
+  endif()
+  if(NOT sources)  # keeps an empty folder configurable
+    set(sources ${CMAKE_BINARY_DIR}/${target}_empty.cpp)
+    file(TOUCH ${sources})
+  endif()
+  add_library(${target} STATIC ${sources})
+  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
+endfunction()
+
+# lathe_programs(<folder>): each <folder>/onnx_<name>.cpp becomes bin/onnx-<name>.
+function(lathe_programs folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/onnx_*.cpp)
+  foreach(source IN LISTS sources)
+    get_filename_component(stem ${source} NAME_WE)
+    string(REPLACE "_" "-" program ${stem})
+    add_executable(${program} ${source})
+    target_link_libraries(${program} PRIVATE lathe_tools)
+  endforeach()
+endfunction()
+
+# lathe_benchmarks(<folder>): all of <folder>/*.cpp in one Google Benchmark program.
+function(lathe_benchmarks folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)
+  if(sources)
+    find_package(benchmark REQUIRED)
+    add_executable(lathe_bench ${sources})
+    target_link_libraries(lathe_bench PRIVATE lathe_tools benchmark::benchmark_main)
+  endif()
+endfunction()
+
+# lathe_gtest(<target> <folder of tests/> [PER_BINARY]): one GoogleTest program per folder, run from the
+# repository's root with the programs' folder in LATHE_BIN. PER_BINARY makes it one ctest entry.
+function(lathe_gtest target folder)
+  cmake_parse_arguments(arg "PER_BINARY" "" "" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${target} ${sources})
+  target_link_libraries(${target} PRIVATE lathe_tools GTest::gmock GTest::gtest_main)
+  set(environment "LATHE_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  if(arg_PER_BINARY)
+    add_test(NAME ${target} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${target} PROPERTIES ENVIRONMENT "${environment}")
+  else()
+    gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+      TEST_PREFIX "${folder}." PROPERTIES ENVIRONMENT "${environment}" LABELS ${folder})
+  endif()
+endfunction()
