@@ -1,0 +1,33 @@
+// A read-only memory map of a regular file. Pages are faulted in on first touch, so opening a large file is free.
+#pragma once
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+
+namespace lathe {
+
+class MappedFile {
+ public:
+  // Maps a regular file; anything else (folder, FIFO, device) is an input error. follow_links = false refuses a
+  // symbolic link in the last component (used for external data, see docs/architecture.md).
+  static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path, bool follow_links = true);
+  // Owns bytes that were read elsewhere (standard input).
+  static std::shared_ptr<const MappedFile> from_bytes(std::string bytes);
+  // Maps an already opened descriptor (and closes it).
+  static std::shared_ptr<const MappedFile> adopt(int fd, const std::string& name);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  MappedFile() = default;
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+  bool mapped_ = false;
+  std::string owned_;
+};
+
+}  // namespace lathe

@@ -1,0 +1,12 @@
+// SHA-256 (OpenSSL) as lower-case hex.
+#pragma once
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace lathe {
+
+std::string sha256_hex(std::span<const std::byte> bytes);
+std::string sha1_hex(std::span<const std::byte> bytes);  // ONNX external data names SHA-1 for `checksum`
+
+}  // namespace lathe

@@ -1,0 +1,49 @@
+#include "ir/core/structural_hash.h"
+
+#include "ir/base/hash.h"
+#include "ir/core/walk.h"
+
+namespace lathe {
+namespace {
+
+uint64_t hash_identity(const Tensor& t) {
+  uint64_t h = hash_combine(static_cast<uint64_t>(t.dtype), reinterpret_cast<uintptr_t>(t.bytes().data()));
+  for (const int64_t d : t.dims) h = hash_combine(h, static_cast<uint64_t>(d));
+  if (t.dtype == DType::String) h = hash_combine(h, content_hash(t));
+  return h;
+}
+
+uint64_t hash_attr(const Attr& a) {
+  uint64_t h = hash_string(a.name);
+  if (const auto* t = std::get_if<TensorPtr>(&a.value)) return hash_combine(h, *t ? hash_identity(**t) : 0);
+  if (const auto* g = std::get_if<GraphId>(&a.value)) return hash_combine(h, g->v);
+  return hash_combine(h, hash_value(a.value));
+}
+
+}  // namespace
+
+uint64_t structural_hash(const Model& m) {
+  uint64_t h = m.functions.size();
+  const auto add = [&](uint64_t x) { h = hash_combine(h, x); };
+  for (const OpsetImport& o : m.info.opsets) add(hash_string(o.domain, static_cast<uint64_t>(o.version)));
+  for (const Function& f : m.functions) add(hash_string(f.name, hash_string(f.domain)));
+  for (const GraphId g : all_graphs(m)) {
+    const Graph& graph = m[g];
+    add(g.v);
+    for (const Port& p : graph.inputs) add(hash_string(p.name));
+    for (const Port& p : graph.outputs) add(hash_string(p.name));
+    for (const ValueId v : graph.initializers) add(hash_combine(v.v, m[v].constant ? hash_identity(*m[v].constant) : 0));
+    for (NodeId n = graph.first; n; n = m[n].next) {
+      const Node& node = m[n];
+      add(n.v);
+      add(hash_string(node.type, hash_string(node.domain)));
+      for (const ValueId v : node.in) add(v.v);
+      for (const ValueId v : node.out) add(v.v);
+      for (const Attr& a : node.attrs.items()) add(hash_attr(a));
+    }
+    for (const ValueId v : m[graph.ret].in) add(v.v);
+  }
+  return h;
+}
+
+}  // namespace lathe
