@@ -1,4 +1,5 @@
-// Errors that a user sees as one line. Code below the tools throws; tools print what() and exit with the kind's code.
+// Errors that a user sees as one line. Code below the tools throws; tools print what() and exit with the
+// kind's code.
 #pragma once
 #include <fmt/format.h>
 

@@ -1,4 +1,5 @@
-// Fast non-cryptographic hashing (for change detection, interning, CSE keys; equality is always confirmed by compare).
+// Fast non-cryptographic hashing (for change detection, interning, CSE keys; equality is always confirmed by
+// compare).
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -43,6 +44,8 @@ inline uint64_t hash_bytes(const void* data, size_t size, uint64_t seed = 0) {
   return h;
 }
 
-inline uint64_t hash_string(std::string_view s, uint64_t seed = 0) { return hash_bytes(s.data(), s.size(), seed); }
+inline uint64_t hash_string(std::string_view s, uint64_t seed = 0) {
+  return hash_bytes(s.data(), s.size(), seed);
+}
 
 }  // namespace lathe

@@ -1,4 +1,5 @@
-// 4-byte handles into a Model's arenas: never reused while the model lives, comparable, hashable, default = none.
+// 4-byte handles into a Model's arenas: never reused while the model lives, comparable, hashable, default =
+// none.
 #pragma once
 #include <compare>
 #include <cstddef>

@@ -1,4 +1,5 @@
-// A read-only memory map of a regular file. Pages are faulted in on first touch, so opening a large file is free.
+// A read-only memory map of a regular file. Pages are faulted in on first touch, so opening a large file is
+// free.
 #pragma once
 #include <cstddef>
 #include <filesystem>
@@ -9,8 +10,8 @@ namespace lathe {
 
 class MappedFile {
  public:
-  // Maps a regular file; anything else (folder, FIFO, device) is an input error. follow_links = false refuses a
-  // symbolic link in the last component (used for external data, see docs/architecture.md).
+  // Maps a regular file; anything else (folder, FIFO, device) is an input error. follow_links = false refuses
+  // a symbolic link in the last component (used for external data, see docs/architecture.md).
   static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path, bool follow_links = true);
   // Owns bytes that were read elsewhere (standard input).
   static std::shared_ptr<const MappedFile> from_bytes(std::string bytes);

@@ -59,14 +59,16 @@ uint8_t encode_mini(const MiniFloat& f, float value, bool saturate) {
   if (a == 0) return pack(0);
   // Scale so that one unit is the spacing at this exponent, then round to nearest even.
   int e = 0;
-  std::frexp(a, &e);                                   // a = m * 2^e, m in [0.5, 1)
-  const int exponent = std::max(e - 1, 1 - f.bias);    // subnormals share the smallest exponent
+  std::frexp(a, &e);                                 // a = m * 2^e, m in [0.5, 1)
+  const int exponent = std::max(e - 1, 1 - f.bias);  // subnormals share the smallest exponent
   const float units = std::ldexp(a, f.mantissa_bits - exponent);
   const float rounded = std::nearbyint(units);
   const float back = std::ldexp(rounded, exponent - f.mantissa_bits);
   if (back > limit) return overflow();
-  const int steps = static_cast<int>(rounded);         // below 2^(mantissa_bits+1), that value included
-  const int code = exponent == 1 - f.bias ? steps : ((exponent + f.bias) << f.mantissa_bits) + (steps - (1 << f.mantissa_bits));
+  const int steps = static_cast<int>(rounded);  // below 2^(mantissa_bits+1), that value included
+  const int code = exponent == 1 - f.bias
+                       ? steps
+                       : ((exponent + f.bias) << f.mantissa_bits) + (steps - (1 << f.mantissa_bits));
   return pack(code);
 }
 

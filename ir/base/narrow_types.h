@@ -1,5 +1,6 @@
-// Element types narrower than float. Half and BFloat16 are Eigen's; the 8- and 4-bit floats follow the ONNX technical
-// notes ("Float stored in 8 bits", "Float stored in 4 bits"): round to nearest even, saturating where the note says so.
+// Element types narrower than float. Half and BFloat16 are Eigen's; the 8- and 4-bit floats follow the ONNX
+// technical notes ("Float stored in 8 bits", "Float stored in 4 bits"): round to nearest even, saturating
+// where the note says so.
 #pragma once
 #include <Eigen/Core>
 #include <cstdint>
@@ -9,12 +10,13 @@ namespace lathe {
 using Half = Eigen::half;
 using BFloat16 = Eigen::bfloat16;
 
-// Layout of a small float: sign (or none), exponent bits, mantissa bits, bias, and what the top encodings mean.
+// Layout of a small float: sign (or none), exponent bits, mantissa bits, bias, and what the top encodings
+// mean.
 struct MiniFloat {
   int exponent_bits, mantissa_bits, bias;
-  bool has_inf;       // IEEE-like: top exponent is inf/NaN
+  bool has_inf;            // IEEE-like: top exponent is inf/NaN
   bool only_neg_zero_nan;  // the FNUZ kinds: 0x80 is NaN, there is no -0
-  bool all_ones_nan;  // the FN kinds: S.1111.111 is NaN
+  bool all_ones_nan;       // the FN kinds: S.1111.111 is NaN
   bool is_signed = true;
 };
 inline constexpr MiniFloat kF8E4M3FN{4, 3, 7, false, false, true};

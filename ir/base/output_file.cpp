@@ -63,9 +63,10 @@ void OutputFile::flush() {
 
 void OutputFile::commit() {
   flush();
-  // No fsync: a crash of the machine may lose the new file, but rename never leaves a half-written one in its place
-  // on the journalled file systems in use, and a flush of 90 MB would dominate the run time.
-  if (::close(std::exchange(fd_, -1)) != 0) fail("{}: cannot write: {}", target_.string(), std::strerror(errno));
+  // No fsync: a crash of the machine may lose the new file, but rename never leaves a half-written one in its
+  // place on the journalled file systems in use, and a flush of 90 MB would dominate the run time.
+  if (::close(std::exchange(fd_, -1)) != 0)
+    fail("{}: cannot write: {}", target_.string(), std::strerror(errno));
   if (::rename(temporary_.c_str(), target_.c_str()) != 0)
     fail("{}: cannot replace: {}", target_.string(), std::strerror(errno));
   temporary_.clear();

@@ -1,5 +1,5 @@
-// An output that is written beside its target and renamed into place by commit(). A failure or an exception leaves the
-// old file as it was and no temporary behind.
+// An output that is written beside its target and renamed into place by commit(). A failure or an exception
+// leaves the old file as it was and no temporary behind.
 #pragma once
 #include <cstddef>
 #include <filesystem>

@@ -15,8 +15,9 @@ int g_threads = 0;
 
 void set_thread_count(int threads) {
   g_threads = threads;
-  g_limit = threads > 0 ? std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism, threads)
-                        : nullptr;
+  g_limit = threads > 0
+                ? std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism, threads)
+                : nullptr;
 }
 
 int thread_count() { return g_threads > 0 ? g_threads : tbb::info::default_concurrency(); }

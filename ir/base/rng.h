@@ -20,7 +20,8 @@ class Rng {
   // lo..hi, both included.
   int64_t integer(int64_t lo, int64_t hi) {
     const uint64_t range = static_cast<uint64_t>(hi) - static_cast<uint64_t>(lo) + 1;
-    return range == 0 ? static_cast<int64_t>(next()) : static_cast<int64_t>(static_cast<uint64_t>(lo) + next() % range);
+    return range == 0 ? static_cast<int64_t>(next())
+                      : static_cast<int64_t>(static_cast<uint64_t>(lo) + next() % range);
   }
   double normal() {  // Box-Muller
     const double u = 1.0 - uniform(), v = uniform();

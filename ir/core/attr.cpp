@@ -17,7 +17,8 @@ T get(const Attrs& attrs, std::string_view name, D&& otherwise, const char* kind
 
 // An empty list has no kind in old files (all repeated fields empty): read it as any list.
 template <class T>
-std::vector<T> get_list(const Attrs& attrs, std::string_view name, std::vector<T> otherwise, const char* kind) {
+std::vector<T> get_list(const Attrs& attrs, std::string_view name, std::vector<T> otherwise,
+                        const char* kind) {
   const AttrValue* v = attrs.find(name);
   if (v != nullptr && std::holds_alternative<std::monostate>(*v)) return {};
   return get<std::vector<T>>(attrs, name, std::move(otherwise), kind);
@@ -25,16 +26,20 @@ std::vector<T> get_list(const Attrs& attrs, std::string_view name, std::vector<T
 
 bool same(const TensorPtr& a, const TensorPtr& b) { return a == b || (a && b && same_content(*a, *b)); }
 bool same(const std::shared_ptr<const SparseTensor>& a, const std::shared_ptr<const SparseTensor>& b) {
-  return a == b || (a && b && a->dims == b->dims && same_content(a->values, b->values) && same_content(a->indices, b->indices));
+  return a == b || (a && b && a->dims == b->dims && same_content(a->values, b->values) &&
+                    same_content(a->indices, b->indices));
 }
 template <class T>
 bool same(const T& a, const T& b) {
   return a == b;
 }
-bool same(float a, float b) { return std::memcmp(&a, &b, sizeof a) == 0; }  // NaN equals itself, -0 differs from 0
+bool same(float a, float b) {
+  return std::memcmp(&a, &b, sizeof a) == 0;
+}  // NaN equals itself, -0 differs from 0
 template <class T>
 bool same(const std::vector<T>& a, const std::vector<T>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const T& x, const T& y) { return same(x, y); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const T& x, const T& y) { return same(x, y); });
 }
 
 uint64_t hash_of(std::monostate) { return 0; }
@@ -76,8 +81,12 @@ bool Attrs::erase(std::string_view name) {
   return std::erase_if(items_, [&](const Attr& a) { return a.name == name; }) > 0;
 }
 
-int64_t Attrs::i(std::string_view name, int64_t otherwise) const { return get<int64_t>(*this, name, otherwise, "an int"); }
-float Attrs::f(std::string_view name, float otherwise) const { return get<float>(*this, name, otherwise, "a float"); }
+int64_t Attrs::i(std::string_view name, int64_t otherwise) const {
+  return get<int64_t>(*this, name, otherwise, "an int");
+}
+float Attrs::f(std::string_view name, float otherwise) const {
+  return get<float>(*this, name, otherwise, "a float");
+}
 std::string Attrs::s(std::string_view name, std::string_view otherwise) const {
   return get<std::string>(*this, name, otherwise, "a string");
 }
@@ -90,14 +99,17 @@ std::vector<float> Attrs::floats(std::string_view name, std::vector<float> other
 std::vector<std::string> Attrs::strings(std::string_view name, std::vector<std::string> otherwise) const {
   return get_list<std::string>(*this, name, std::move(otherwise), "a list of strings");
 }
-TensorPtr Attrs::tensor(std::string_view name) const { return get<TensorPtr>(*this, name, nullptr, "a tensor"); }
+TensorPtr Attrs::tensor(std::string_view name) const {
+  return get<TensorPtr>(*this, name, nullptr, "a tensor");
+}
 GraphId Attrs::graph(std::string_view name) const { return get<GraphId>(*this, name, GraphId{}, "a graph"); }
 
 AttrKind kind_of(const AttrValue& v) {
-  static constexpr AttrKind kKinds[] = {
-      AttrKind::Undefined, AttrKind::Float,   AttrKind::Int,    AttrKind::String,       AttrKind::Tensor,
-      AttrKind::Graph,     AttrKind::Floats,  AttrKind::Ints,   AttrKind::Strings,      AttrKind::Tensors,
-      AttrKind::Graphs,    AttrKind::SparseTensor, AttrKind::SparseTensors, AttrKind::Type, AttrKind::Types};
+  static constexpr AttrKind kKinds[] = {AttrKind::Undefined,     AttrKind::Float,  AttrKind::Int,
+                                        AttrKind::String,        AttrKind::Tensor, AttrKind::Graph,
+                                        AttrKind::Floats,        AttrKind::Ints,   AttrKind::Strings,
+                                        AttrKind::Tensors,       AttrKind::Graphs, AttrKind::SparseTensor,
+                                        AttrKind::SparseTensors, AttrKind::Type,   AttrKind::Types};
   if (const auto* ref = std::get_if<AttrRef>(&v)) return ref->kind;
   return kKinds[v.index()];
 }

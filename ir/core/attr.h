@@ -19,8 +19,21 @@ using GraphId = Id<struct GraphTag>;
 
 // AttributeProto.AttributeType, same values.
 enum class AttrKind : uint8_t {
-  Undefined = 0, Float = 1, Int = 2, String = 3, Tensor = 4, Graph = 5, Floats = 6, Ints = 7, Strings = 8, Tensors = 9,
-  Graphs = 10, SparseTensor = 11, SparseTensors = 12, Type = 13, Types = 14,
+  Undefined = 0,
+  Float = 1,
+  Int = 2,
+  String = 3,
+  Tensor = 4,
+  Graph = 5,
+  Floats = 6,
+  Ints = 7,
+  Strings = 8,
+  Tensors = 9,
+  Graphs = 10,
+  SparseTensor = 11,
+  SparseTensors = 12,
+  Type = 13,
+  Types = 14,
 };
 
 // The value comes from the attribute `param` of the enclosing function's call.
@@ -35,8 +48,8 @@ using TensorPtr = std::shared_ptr<const Tensor>;
 using AttrValue =
     std::variant<std::monostate, float, int64_t, std::string, TensorPtr, GraphId, std::vector<float>,
                  std::vector<int64_t>, std::vector<std::string>, std::vector<TensorPtr>, std::vector<GraphId>,
-                 std::shared_ptr<const SparseTensor>, std::vector<std::shared_ptr<const SparseTensor>>, lathe::Type,
-                 std::vector<lathe::Type>, AttrRef>;
+                 std::shared_ptr<const SparseTensor>, std::vector<std::shared_ptr<const SparseTensor>>,
+                 lathe::Type, std::vector<lathe::Type>, AttrRef>;
 
 struct Attr {
   std::string name;

@@ -21,8 +21,10 @@ std::vector<std::string> check_invariants(const Model& m) {
   std::unordered_set<ValueId> defined;
   for (const GraphId g : all_graphs(m)) {
     const Graph& graph = m[g];
-    if (m[graph.params].out.size() != graph.inputs.size()) report("graph {}: inputs and ports differ in number", g.v);
-    if (m[graph.ret].in.size() != graph.outputs.size()) report("graph {}: outputs and ports differ in number", g.v);
+    if (m[graph.params].out.size() != graph.inputs.size())
+      report("graph {}: inputs and ports differ in number", g.v);
+    if (m[graph.ret].in.size() != graph.outputs.size())
+      report("graph {}: outputs and ports differ in number", g.v);
     for (const ValueId v : m[graph.params].out) defined.insert(v);
     for (const auto* list : {&graph.initializers, &graph.sparse_initializers})
       for (const ValueId v : *list) {
@@ -36,8 +38,8 @@ std::vector<std::string> check_invariants(const Model& m) {
     }
     if (graph.last != prev) report("graph {}: broken list end", g.v);
   }
-  // Order: a node's inputs (captures of its subgraphs too) are defined before it. Nested graphs are visited at their
-  // owner, so a plain walk in order suffices.
+  // Order: a node's inputs (captures of its subgraphs too) are defined before it. Nested graphs are visited
+  // at their owner, so a plain walk in order suffices.
   std::vector<std::pair<GraphId, NodeId>> stack;
   const auto visit_graph = [&](GraphId root) {
     stack.push_back({root, m[root].first});
@@ -58,8 +60,10 @@ std::vector<std::string> check_invariants(const Model& m) {
         const ValueId v = m[node].in[i];
         if (!v) continue;
         uses[v].push_back({node, static_cast<uint32_t>(i)});
-        if (!defined.contains(v)) report("{}: input '{}' is used before its definition", label(node), m[v].name);
-        if (!m.encloses(m[v].graph, m[node].parent)) report("{}: input '{}' is out of scope", label(node), m[v].name);
+        if (!defined.contains(v))
+          report("{}: input '{}' is used before its definition", label(node), m[v].name);
+        if (!m.encloses(m[v].graph, m[node].parent))
+          report("{}: input '{}' is out of scope", label(node), m[v].name);
       }
       for (size_t i = 0; i < m[node].out.size(); ++i) {
         const ValueId v = m[node].out[i];

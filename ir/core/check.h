@@ -1,5 +1,6 @@
-// The IR's own invariants, recomputed from scratch: exact use lists, parents and node lists, one definition a value,
-// definitions before uses in scope, ports matching operands. Run after each pass in tests and debug builds.
+// The IR's own invariants, recomputed from scratch: exact use lists, parents and node lists, one definition a
+// value, definitions before uses in scope, ports matching operands. Run after each pass in tests and debug
+// builds.
 #pragma once
 #include <string>
 #include <vector>

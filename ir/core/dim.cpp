@@ -13,8 +13,9 @@ enum class AtomKind : uint8_t { symbol, unknown, floor_div, mod, min, max, broad
 
 }  // namespace
 
-// Atoms and polynomials are interned: a polynomial is a sorted list of (monomial, coefficient), a monomial a sorted
-// list of atom indices (repeated for powers). Index 0 is unused, so that Dim::expr_ == 0 means "constant".
+// Atoms and polynomials are interned: a polynomial is a sorted list of (monomial, coefficient), a monomial a
+// sorted list of atom indices (repeated for powers). Index 0 is unused, so that Dim::expr_ == 0 means
+// "constant".
 class DimTable {
  public:
   using Monomial = std::vector<uint32_t>;
@@ -143,7 +144,9 @@ bool Dim::has_unknown() const {
   return false;
 }
 
-std::string Dim::symbol_name() const { return table().atom_at(table().polynomial(*this).begin()->first[0]).name; }
+std::string Dim::symbol_name() const {
+  return table().atom_at(table().polynomial(*this).begin()->first[0]).name;
+}
 
 std::string Dim::str() const {
   if (is_const()) return std::to_string(value_);
@@ -158,17 +161,18 @@ std::string Dim::str() const {
     std::vector<std::string> factors;
     for (const uint32_t i : monomial) {
       const auto a = table().atom_at(i);
-      factors.push_back(a.kind <= AtomKind::unknown
-                            ? a.name
-                            : std::string(kNames[static_cast<int>(a.kind)]) + "(" + a.a.str() + ", " + a.b.str() + ")");
+      factors.push_back(a.kind <= AtomKind::unknown ? a.name
+                                                    : std::string(kNames[static_cast<int>(a.kind)]) + "(" +
+                                                          a.a.str() + ", " + a.b.str() + ")");
     }
     std::sort(factors.begin(), factors.end());
     std::string text;
     for (const auto& f : factors) text += (text.empty() ? "" : "*") + f;
     terms.push_back({text, factors.size(), coefficient});
   }
-  std::sort(terms.begin(), terms.end(),
-            [](const Term& a, const Term& b) { return a.degree != b.degree ? a.degree > b.degree : a.text < b.text; });
+  std::sort(terms.begin(), terms.end(), [](const Term& a, const Term& b) {
+    return a.degree != b.degree ? a.degree > b.degree : a.text < b.text;
+  });
   std::string out;
   for (const auto& t : terms) {
     const bool negative = t.coefficient < 0;
@@ -197,7 +201,8 @@ std::vector<std::string> Dim::symbols() const {
   return {names.begin(), names.end()};
 }
 
-std::optional<int64_t> Dim::eval(const std::function<std::optional<int64_t>(const std::string&)>& bind) const {
+std::optional<int64_t> Dim::eval(
+    const std::function<std::optional<int64_t>(const std::string&)>& bind) const {
   if (is_const()) return value_;
   int64_t sum = 0;
   for (const auto& [monomial, coefficient] : table().polynomial(*this)) {
@@ -213,12 +218,23 @@ std::optional<int64_t> Dim::eval(const std::function<std::optional<int64_t>(cons
         const bool divides = a.kind == AtomKind::floor_div || a.kind == AtomKind::mod;
         if (divides && (*y == 0 || *y == -1)) return std::nullopt;  // -1: INT64_MIN / -1
         switch (a.kind) {
-          case AtomKind::floor_div: v = floor_div64(*x, *y); break;
-          case AtomKind::mod: v = *x - floor_div64(*x, *y) * *y; break;
-          case AtomKind::min: v = std::min(*x, *y); break;
-          case AtomKind::max: v = std::max(*x, *y); break;
-          case AtomKind::broadcast: v = *x == 1 ? *y : *x; break;
-          default: break;
+          case AtomKind::floor_div:
+            v = floor_div64(*x, *y);
+            break;
+          case AtomKind::mod:
+            v = *x - floor_div64(*x, *y) * *y;
+            break;
+          case AtomKind::min:
+            v = std::min(*x, *y);
+            break;
+          case AtomKind::max:
+            v = std::max(*x, *y);
+            break;
+          case AtomKind::broadcast:
+            v = *x == 1 ? *y : *x;
+            break;
+          default:
+            break;
         }
       }
       if (!v || __builtin_mul_overflow(term, *v, &term)) return std::nullopt;
@@ -249,11 +265,21 @@ Dim Dim::substitute(const std::function<std::optional<Dim>(const std::string&)>&
       } else {
         const Dim x = a.a.substitute(with), y = a.b.substitute(with);
         switch (a.kind) {
-          case AtomKind::floor_div: factor = floor_div(x, y); break;
-          case AtomKind::mod: factor = mod(x, y); break;
-          case AtomKind::min: factor = min(x, y); break;
-          case AtomKind::max: factor = max(x, y); break;
-          default: factor = broadcast(x, y); break;
+          case AtomKind::floor_div:
+            factor = floor_div(x, y);
+            break;
+          case AtomKind::mod:
+            factor = mod(x, y);
+            break;
+          case AtomKind::min:
+            factor = min(x, y);
+            break;
+          case AtomKind::max:
+            factor = max(x, y);
+            break;
+          default:
+            factor = broadcast(x, y);
+            break;
         }
       }
       term = term * factor;
@@ -290,7 +316,8 @@ Dim operator*(Dim a, Dim b) {
       m.insert(m.end(), mb.begin(), mb.end());
       std::sort(m.begin(), m.end());
       int64_t c;
-      if (m.size() > kMaxTerms || __builtin_mul_overflow(ca, cb, &c) || !accumulate(p, m, c)) return Dim::unknown();
+      if (m.size() > kMaxTerms || __builtin_mul_overflow(ca, cb, &c) || !accumulate(p, m, c))
+        return Dim::unknown();
     }
   return table().make(p);
 }
@@ -313,7 +340,8 @@ std::optional<Dim> Dim::exact_div(Dim a, Dim b) {
 }
 
 Dim Dim::floor_div(Dim a, Dim b) {
-  if (a.is_const() && b.is_const() && b.value() != 0 && b.value() != -1) return {floor_div64(a.value(), b.value())};
+  if (a.is_const() && b.is_const() && b.value() != 0 && b.value() != -1)
+    return {floor_div64(a.value(), b.value())};
   if (b.is_const() && b.value() > 1 && !a.is_const()) {
     // (k*b + r) / b = k + r / b for the terms whose coefficient b divides.
     Polynomial quotient, rest;
@@ -353,7 +381,8 @@ Dim Dim::broadcast(Dim a, Dim b) {
   if (a.is_const(1)) return b;
   if (a.is_const()) return a;  // 0 or above 1: the other side must be 1 or the same
   if (b.is_const()) return b;
-  return a.str() < b.str() ? table().opaque(AtomKind::broadcast, a, b) : table().opaque(AtomKind::broadcast, b, a);
+  return a.str() < b.str() ? table().opaque(AtomKind::broadcast, a, b)
+                           : table().opaque(AtomKind::broadcast, b, a);
 }
 
 bool Dim::provably_ge(Dim a, Dim b, int64_t least) {
@@ -375,7 +404,7 @@ bool Dim::provably_ge(Dim a, Dim b, int64_t least) {
       if (atom.kind == AtomKind::min || atom.kind == AtomKind::max || atom.kind == AtomKind::broadcast)
         low = provably_ge(atom.a, least, least) && provably_ge(atom.b, least, least) ? least
               : provably_ge(atom.a, 0, least) && provably_ge(atom.b, 0, least)       ? 0
-                                                                                      : -1;
+                                                                                     : -1;
       if (atom.kind == AtomKind::mod) low = atom.b.is_const() && atom.b.value() > 0 ? 0 : -1;
       if (low < 0 || __builtin_mul_overflow(term, low, &term)) return false;
     }

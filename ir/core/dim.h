@@ -1,6 +1,6 @@
-// A dimension: a constant, or a hash-consed polynomial over named symbols, anonymous unknowns and opaque atoms
-// (floor-div, mod, min, max, broadcast). Two Dims compare equal only if they are provably equal for every binding.
-// Dims are values: the table behind them is process-wide and append-only.
+// A dimension: a constant, or a hash-consed polynomial over named symbols, anonymous unknowns and opaque
+// atoms (floor-div, mod, min, max, broadcast). Two Dims compare equal only if they are provably equal for
+// every binding. Dims are values: the table behind them is process-wide and append-only.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -14,24 +14,24 @@ namespace lathe {
 
 class Dim {
  public:
-  Dim() = default;                            // 0
-  Dim(int64_t value) : value_(value) {}       // NOLINT(google-explicit-constructor): constants read as numbers
-  static Dim symbol(std::string_view name);   // the same name is the same dim
-  static Dim unknown();                       // a fresh anonymous dim, equal only to itself
+  Dim() = default;                           // 0
+  Dim(int64_t value) : value_(value) {}      // NOLINT(google-explicit-constructor): constants read as numbers
+  static Dim symbol(std::string_view name);  // the same name is the same dim
+  static Dim unknown();                      // a fresh anonymous dim, equal only to itself
 
   bool is_const() const { return expr_ == 0; }
   bool is_const(int64_t v) const { return expr_ == 0 && value_ == v; }
-  int64_t value() const { return value_; }    // only if is_const()
+  int64_t value() const { return value_; }  // only if is_const()
   std::optional<int64_t> constant() const { return is_const() ? std::optional(value_) : std::nullopt; }
-  bool is_symbol() const;                     // a lone named symbol
-  bool is_unknown() const;                    // a lone anonymous dim
-  bool has_unknown() const;                   // an anonymous dim occurs somewhere
-  std::string symbol_name() const;            // only if is_symbol()
-  std::string str() const;                    // "batch", "2*seq + 1", "floordiv(h + 1, 2)", "?3"
-  std::vector<std::string> symbols() const;   // names that occur, sorted
+  bool is_symbol() const;                    // a lone named symbol
+  bool is_unknown() const;                   // a lone anonymous dim
+  bool has_unknown() const;                  // an anonymous dim occurs somewhere
+  std::string symbol_name() const;           // only if is_symbol()
+  std::string str() const;                   // "batch", "2*seq + 1", "floordiv(h + 1, 2)", "?3"
+  std::vector<std::string> symbols() const;  // names that occur, sorted
 
-  // Value under a binding of names (unknowns are asked by their str()); nullopt if something is unbound, or on
-  // overflow or division by zero.
+  // Value under a binding of names (unknowns are asked by their str()); nullopt if something is unbound, or
+  // on overflow or division by zero.
   std::optional<int64_t> eval(const std::function<std::optional<int64_t>(const std::string&)>& bind) const;
   std::optional<int64_t> eval(const std::map<std::string, int64_t>& bind) const;
   // Replaces symbols (and unknowns, by their str()) and normalises again.
@@ -44,18 +44,19 @@ class Dim {
   friend Dim operator+(Dim a, Dim b);
   friend Dim operator-(Dim a, Dim b);
   friend Dim operator*(Dim a, Dim b);
-  static Dim floor_div(Dim a, Dim b);   // rounds to minus infinity
+  static Dim floor_div(Dim a, Dim b);  // rounds to minus infinity
   static Dim ceil_div(Dim a, Dim b);
-  static Dim mod(Dim a, Dim b);         // sign of the divisor
+  static Dim mod(Dim a, Dim b);  // sign of the divisor
   static Dim min(Dim a, Dim b);
   static Dim max(Dim a, Dim b);
   // Size of a numpy broadcast of two dims: 1 yields to the other, a constant above 1 wins.
   static Dim broadcast(Dim a, Dim b);
-  // a / b where b divides a for sure (exact polynomial division by a constant or a factor); nullopt if unproven.
+  // a / b where b divides a for sure (exact polynomial division by a constant or a factor); nullopt if
+  // unproven.
   static std::optional<Dim> exact_div(Dim a, Dim b);
 
-  // Three-valued comparisons under the assumption that every symbol and unknown is at least `least` (0: any tensor
-  // may be empty; 1 where emptiness is excluded).
+  // Three-valued comparisons under the assumption that every symbol and unknown is at least `least` (0: any
+  // tensor may be empty; 1 where emptiness is excluded).
   static bool provably_ge(Dim a, Dim b, int64_t least = 0);
   static bool provably_ne(Dim a, Dim b, int64_t least = 0);
 

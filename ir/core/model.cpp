@@ -78,8 +78,8 @@ void Model::set_default(ValueId input, Tensor tensor) {
   ++edits_;
 }
 
-NodeId Model::create(std::string domain, std::string type, std::vector<ValueId> in, Attrs attrs, size_t outputs,
-                     std::string name, std::vector<std::string> output_names) {
+NodeId Model::create(std::string domain, std::string type, std::vector<ValueId> in, Attrs attrs,
+                     size_t outputs, std::string name, std::vector<std::string> output_names) {
   const NodeId n{static_cast<uint32_t>(nodes_.size())};
   nodes_.emplace_back();
   {
@@ -234,7 +234,8 @@ void Model::add_outputs(NodeId n, size_t count) {
 void Model::drop_output(NodeId n, size_t slot) {
   auto& out = at(n).out;
   if (slot >= out.size() || !out[slot]) return;
-  if (!at(out[slot]).uses.empty()) throw std::logic_error("drop_output: '" + at(out[slot]).name + "' is used");
+  if (!at(out[slot]).uses.empty())
+    throw std::logic_error("drop_output: '" + at(out[slot]).name + "' is used");
   at(out[slot]).erased = true;
   at(out[slot]).def = {};
   out[slot] = {};
@@ -290,7 +291,8 @@ bool Model::is_graph_input(ValueId v) const {
 }
 
 bool Model::is_graph_output(ValueId v) const {
-  return std::any_of((*this)[v].uses.begin(), (*this)[v].uses.end(), [&](const Use& u) { return (*this)[u.node].type == "$return"; });
+  return std::any_of((*this)[v].uses.begin(), (*this)[v].uses.end(),
+                     [&](const Use& u) { return (*this)[u.node].type == "$return"; });
 }
 
 bool Model::is_hidden(NodeId n) const { return (*this)[n].type.starts_with('$'); }
@@ -305,7 +307,8 @@ std::vector<GraphId> Model::subgraphs(NodeId n) const {
   std::vector<GraphId> out;
   for (const Attr& a : nodes_[n.v].attrs.items()) {
     if (const auto* g = std::get_if<GraphId>(&a.value)) out.push_back(*g);
-    if (const auto* gs = std::get_if<std::vector<GraphId>>(&a.value)) out.insert(out.end(), gs->begin(), gs->end());
+    if (const auto* gs = std::get_if<std::vector<GraphId>>(&a.value))
+      out.insert(out.end(), gs->begin(), gs->end());
   }
   return out;
 }

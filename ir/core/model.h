@@ -1,7 +1,8 @@
-// The IR: one arena per Model for main graph, subgraphs and function bodies. Nodes, values and graphs are named by
-// 4-byte ids that are never reused; a subgraph's capture of an outer value is an ordinary use. Graph inputs are the
-// outputs of a hidden `params` node and graph outputs the inputs of a hidden `ret` node, so that replacing a value has
-// no output special case; public names belong to the ports. Copying a Model is a snapshot (tensor bytes are shared).
+// The IR: one arena per Model for main graph, subgraphs and function bodies. Nodes, values and graphs are
+// named by 4-byte ids that are never reused; a subgraph's capture of an outer value is an ordinary use. Graph
+// inputs are the outputs of a hidden `params` node and graph outputs the inputs of a hidden `ret` node, so
+// that replacing a value has no output special case; public names belong to the ports. Copying a Model is a
+// snapshot (tensor bytes are shared).
 //
 // A reference to a Node, Value or Graph is valid until the next creation of one: keep ids across edits.
 #pragma once
@@ -36,13 +37,14 @@ struct Use {
 };
 
 struct Value {
-  NodeId def;          // defining node; none for initializers (and erased values)
-  uint32_t slot = 0;   // output slot of def
-  GraphId graph;       // the graph whose scope owns the value
-  std::string name;    // unique within the model's live values once loaded; "" only for never-named new values
-  Type type;           // best known: declared, then refined by inference
+  NodeId def;         // defining node; none for initializers (and erased values)
+  uint32_t slot = 0;  // output slot of def
+  GraphId graph;      // the graph whose scope owns the value
+  std::string name;   // unique within the model's live values once loaded; "" only for never-named new values
+  Type type;          // best known: declared, then refined by inference
   std::vector<Use> uses;
-  // Initializer, default of an overridable input, or output of a Constant node. Ask Model::constant() instead.
+  // Initializer, default of an overridable input, or output of a Constant node. Ask Model::constant()
+  // instead.
   TensorPtr constant;
   std::shared_ptr<const SparseTensor> sparse;  // sparse initializer
   bool erased = false;
@@ -89,7 +91,7 @@ struct Graph {
   NodeId params, ret;  // outputs of params = graph inputs, inputs of ret = graph outputs
   std::vector<Port> inputs, outputs;
   std::vector<ValueId> initializers, sparse_initializers;  // in file order
-  NodeId first, last;  // node list, in execution order
+  NodeId first, last;                                      // node list, in execution order
   std::string name;
   std::vector<ValueInfo> value_info;
   std::vector<QuantAnnotation> quant_annotations;
@@ -125,7 +127,7 @@ struct ModelInfo {
   int64_t model_version = 0;
   std::vector<OpsetImport> opsets;  // as asked for at save; see Model::require_opset
   StringPairs metadata;
-  std::string carried;              // training_info, configuration and newer fields, verbatim
+  std::string carried;  // training_info, configuration and newer fields, verbatim
 };
 
 class Model {
@@ -135,36 +137,42 @@ class Model {
   const Node& operator[](NodeId id) const { return nodes_[id.v]; }
   const Value& operator[](ValueId id) const { return values_[id.v]; }
   const Graph& operator[](GraphId id) const { return graphs_[id.v]; }
-  size_t node_capacity() const { return nodes_.size(); }    // ids are below these
+  size_t node_capacity() const { return nodes_.size(); }  // ids are below these
   size_t value_capacity() const { return values_.size(); }
   size_t graph_capacity() const { return graphs_.size(); }
 
   GraphId main() const { return main_; }
+  void set_main(GraphId g) { main_ = g; }  // the old one is dropped (extract.h)
   ModelInfo info;
   std::vector<Function> functions;
   std::vector<RewriteRecord> trail;
 
-  // --- building ------------------------------------------------------------------------------------------------
+  // --- building
+  // ------------------------------------------------------------------------------------------------
   GraphId add_graph(NodeId owner = {}, std::string name = {});
-  ValueId add_input(GraphId g, Port port);                 // the value takes the port's name and type
+  ValueId add_input(GraphId g, Port port);  // the value takes the port's name and type
   void add_output(GraphId g, ValueId v, Port port);
   // An initializer of g; an empty name asks for a fresh one.
   ValueId add_initializer(GraphId g, Tensor tensor, std::string name = {});
   ValueId add_sparse_initializer(GraphId g, SparseTensor tensor, std::string name);
   // Gives an input a default value (initializer of the same name).
   void set_default(ValueId input, Tensor tensor);
-  // A floating node: it uses its inputs, but is in no graph until placed. Output names are given or stay empty.
+  // A floating node: it uses its inputs, but is in no graph until placed. Output names are given or stay
+  // empty.
   NodeId create(std::string domain, std::string type, std::vector<ValueId> in, Attrs attrs, size_t outputs,
                 std::string name = {}, std::vector<std::string> output_names = {});
 
-  // --- the five mutators that keep use lists exact ----------------------------------------------------------------
-  void place(NodeId n, GraphId g, NodeId before = {});      // none = at the end; moves a node that is placed already
-  void set_input(NodeId n, size_t slot, ValueId v);         // grows the list when slot is past its end
+  // --- the five mutators that keep use lists exact
+  // ----------------------------------------------------------------
+  void place(NodeId n, GraphId g,
+             NodeId before = {});                    // none = at the end; moves a node that is placed already
+  void set_input(NodeId n, size_t slot, ValueId v);  // grows the list when slot is past its end
   void truncate_inputs(NodeId n, size_t count);
-  void replace_uses(ValueId from, ValueId to);              // captures and graph outputs alike
-  void erase(NodeId n);                                     // its outputs must have no uses; its subgraphs go with it
+  void replace_uses(ValueId from, ValueId to);  // captures and graph outputs alike
+  void erase(NodeId n);                         // its outputs must have no uses; its subgraphs go with it
 
-  // --- other edits -----------------------------------------------------------------------------------------------
+  // --- other edits
+  // -----------------------------------------------------------------------------------------------
   void set_type(ValueId v, Type type);
   void set_attr(NodeId n, std::string_view name, AttrValue value);
   void erase_attr(NodeId n, std::string_view name);
@@ -172,16 +180,20 @@ class Model {
   void set_name(NodeId n, std::string name);
   void set_name(ValueId v, std::string name);
   void set_notes(NodeId n, NotesPtr notes);
-  void set_constant(ValueId v, TensorPtr t);                // replaces an initializer's (or Constant output's) tensor
-  void add_outputs(NodeId n, size_t count);                 // grows the output list with omitted outputs
-  void drop_output(NodeId n, size_t slot);                  // makes an unused output omitted
-  ValueId make_output(NodeId n, size_t slot, std::string name);  // gives an omitted output a value
-  void erase_initializer(ValueId v);                        // must have no uses
+  void set_constant(ValueId v, TensorPtr t);  // replaces an initializer's (or Constant output's) tensor
+  void add_outputs(NodeId n, size_t count);   // grows the output list with omitted outputs
+  void drop_output(NodeId n, size_t slot);    // makes an unused output omitted
+  ValueId make_output(NodeId n, size_t slot, std::string name);           // gives an omitted output a value
+  void erase_initializer(ValueId v);                                      // must have no uses
   void erase_graph_outputs(GraphId g, const std::vector<size_t>& slots);  // of subgraphs and functions
-  Graph& edit(GraphId g) { ++edits_; return graphs_[g.v]; } // names, ports, value_info, order lists
+  Graph& edit(GraphId g) {
+    ++edits_;
+    return graphs_[g.v];
+  }  // names, ports, value_info, order lists
 
-  // --- questions -------------------------------------------------------------------------------------------------
-  // The tensor that v always has: an initializer that no caller can override, or the output of a Constant node.
+  // --- questions
+  // ------------------------------------------------------------------------------------------------- The
+  // tensor that v always has: an initializer that no caller can override, or the output of a Constant node.
   const Tensor* constant(ValueId v) const { return constant_ptr(v).get(); }
   TensorPtr constant_ptr(ValueId v) const;
   bool is_initializer(ValueId v) const;   // dense, without a defining node
@@ -190,16 +202,17 @@ class Model {
   bool is_hidden(NodeId n) const;         // params or ret
   std::vector<ValueId> inputs(GraphId g) const { return (*this)[(*this)[g].params].out; }
   std::vector<ValueId> outputs(GraphId g) const { return (*this)[(*this)[g].ret].in; }
-  std::vector<NodeId> nodes(GraphId g) const;       // a copy: safe to edit while walking
-  std::vector<GraphId> subgraphs(NodeId n) const;   // in attribute order
-  const Function* function(const Node& call) const; // the local function a node calls, or null
-  int64_t opset(std::string_view domain) const;     // 0 if not imported
+  std::vector<NodeId> nodes(GraphId g) const;        // a copy: safe to edit while walking
+  std::vector<GraphId> subgraphs(NodeId n) const;    // in attribute order
+  const Function* function(const Node& call) const;  // the local function a node calls, or null
+  int64_t opset(std::string_view domain) const;      // 0 if not imported
   // Raises (never lowers) the opset that the model is saved with.
   void require_opset(std::string_view domain, int64_t version);
   // Is `inner` equal to `outer` or nested in it?
   bool encloses(GraphId outer, GraphId inner) const;
 
-  // A name that no value, node or port has, made from `base` ("gelu", "gelu_1", ...), and reserved from now on.
+  // A name that no value, node or port has, made from `base` ("gelu", "gelu_1", ...), and reserved from now
+  // on.
   std::string unique_name(std::string_view base);
   uint64_t edits() const { return edits_; }  // grows with every change: the key of cached analyses
 

@@ -32,7 +32,8 @@ uint64_t structural_hash(const Model& m) {
     add(g.v);
     for (const Port& p : graph.inputs) add(hash_string(p.name));
     for (const Port& p : graph.outputs) add(hash_string(p.name));
-    for (const ValueId v : graph.initializers) add(hash_combine(v.v, m[v].constant ? hash_identity(*m[v].constant) : 0));
+    for (const ValueId v : graph.initializers)
+      add(hash_combine(v.v, m[v].constant ? hash_identity(*m[v].constant) : 0));
     for (NodeId n = graph.first; n; n = m[n].next) {
       const Node& node = m[n];
       add(n.v);

@@ -40,12 +40,18 @@ int sign_extend(int code, int bits) { return code >= (1 << (bits - 1)) ? code - 
 
 const MiniFloat* mini_float(DType t) {
   switch (t) {
-    case DType::F8E4M3FN: return &kF8E4M3FN;
-    case DType::F8E4M3FNUZ: return &kF8E4M3FNUZ;
-    case DType::F8E5M2: return &kF8E5M2;
-    case DType::F8E5M2FNUZ: return &kF8E5M2FNUZ;
-    case DType::F4E2M1: return &kF4E2M1;
-    default: return nullptr;
+    case DType::F8E4M3FN:
+      return &kF8E4M3FN;
+    case DType::F8E4M3FNUZ:
+      return &kF8E4M3FNUZ;
+    case DType::F8E5M2:
+      return &kF8E5M2;
+    case DType::F8E5M2FNUZ:
+      return &kF8E5M2FNUZ;
+    case DType::F4E2M1:
+      return &kF4E2M1;
+    default:
+      return nullptr;
   }
 }
 
@@ -143,7 +149,8 @@ Tensor Tensor::aligned() const {
 }
 
 Tensor Tensor::reshaped(std::vector<int64_t> new_dims) const {
-  if (element_count(new_dims) != count()) fail("reshape of {} elements to {}", count(), element_count(new_dims));
+  if (element_count(new_dims) != count())
+    fail("reshape of {} elements to {}", count(), element_count(new_dims));
   Tensor t = *this;
   t.dims = std::move(new_dims);
   return t;
@@ -151,16 +158,28 @@ Tensor Tensor::reshaped(std::vector<int64_t> new_dims) const {
 
 double Tensor::as_double(int64_t i) const {
   const std::byte* p = bytes_.data();
-  const auto at = [&]<class T>(T) { return static_cast<double>(load<T>(p + i * static_cast<int64_t>(sizeof(T)))); };
+  const auto at = [&]<class T>(T) {
+    return static_cast<double>(load<T>(p + i * static_cast<int64_t>(sizeof(T))));
+  };
   switch (dtype) {
-    case DType::F32: return at(float{});
-    case DType::F64: return at(double{});
-    case DType::F16: return static_cast<double>(static_cast<float>(Eigen::numext::bit_cast<Half>(load<uint16_t>(p + 2 * i))));
-    case DType::BF16: return static_cast<double>(static_cast<float>(Eigen::numext::bit_cast<BFloat16>(load<uint16_t>(p + 2 * i))));
-    case DType::U64: return at(uint64_t{});
-    case DType::F8E8M0: return decode_e8m0(load<uint8_t>(p + i));
-    case DType::F4E2M1: return decode_mini(kF4E2M1, static_cast<uint8_t>(packed_code(p, i, 4)));
-    default: break;
+    case DType::F32:
+      return at(float{});
+    case DType::F64:
+      return at(double{});
+    case DType::F16:
+      return static_cast<double>(
+          static_cast<float>(Eigen::numext::bit_cast<Half>(load<uint16_t>(p + 2 * i))));
+    case DType::BF16:
+      return static_cast<double>(
+          static_cast<float>(Eigen::numext::bit_cast<BFloat16>(load<uint16_t>(p + 2 * i))));
+    case DType::U64:
+      return at(uint64_t{});
+    case DType::F8E8M0:
+      return decode_e8m0(load<uint8_t>(p + i));
+    case DType::F4E2M1:
+      return decode_mini(kF4E2M1, static_cast<uint8_t>(packed_code(p, i, 4)));
+    default:
+      break;
   }
   if (const MiniFloat* f = mini_float(dtype)) return decode_mini(*f, load<uint8_t>(p + i));
   return static_cast<double>(as_i64(i));
@@ -168,22 +187,37 @@ double Tensor::as_double(int64_t i) const {
 
 int64_t Tensor::as_i64(int64_t i) const {
   const std::byte* p = bytes_.data();
-  const auto at = [&]<class T>(T) { return static_cast<int64_t>(load<T>(p + i * static_cast<int64_t>(sizeof(T)))); };
+  const auto at = [&]<class T>(T) {
+    return static_cast<int64_t>(load<T>(p + i * static_cast<int64_t>(sizeof(T))));
+  };
   switch (dtype) {
-    case DType::I64: return at(int64_t{});
-    case DType::U64: return at(uint64_t{});
-    case DType::I32: return at(int32_t{});
-    case DType::U32: return at(uint32_t{});
-    case DType::I16: return at(int16_t{});
-    case DType::U16: return at(uint16_t{});
-    case DType::I8: return at(int8_t{});
+    case DType::I64:
+      return at(int64_t{});
+    case DType::U64:
+      return at(uint64_t{});
+    case DType::I32:
+      return at(int32_t{});
+    case DType::U32:
+      return at(uint32_t{});
+    case DType::I16:
+      return at(int16_t{});
+    case DType::U16:
+      return at(uint16_t{});
+    case DType::I8:
+      return at(int8_t{});
     case DType::Bool:
-    case DType::U8: return at(uint8_t{});
-    case DType::U4: return packed_code(p, i, 4);
-    case DType::I4: return sign_extend(packed_code(p, i, 4), 4);
-    case DType::U2: return packed_code(p, i, 2);
-    case DType::I2: return sign_extend(packed_code(p, i, 2), 2);
-    default: break;
+    case DType::U8:
+      return at(uint8_t{});
+    case DType::U4:
+      return packed_code(p, i, 4);
+    case DType::I4:
+      return sign_extend(packed_code(p, i, 4), 4);
+    case DType::U2:
+      return packed_code(p, i, 2);
+    case DType::I2:
+      return sign_extend(packed_code(p, i, 2), 2);
+    default:
+      break;
   }
   if (is_floating(dtype)) {
     const double v = as_double(i);
@@ -209,7 +243,8 @@ std::vector<double> Tensor::to_doubles() const {
 }
 
 std::optional<double> Tensor::scalar_value() const {
-  if (count() != 1 || dtype == DType::String || dtype == DType::C64 || dtype == DType::C128) return std::nullopt;
+  if (count() != 1 || dtype == DType::String || dtype == DType::C64 || dtype == DType::C128)
+    return std::nullopt;
   return as_double(0);
 }
 
@@ -217,31 +252,58 @@ void store_i64(DType dtype, std::byte* data, int64_t i, int64_t value) {
   const auto put = [&](auto v) { std::memcpy(data + i * static_cast<int64_t>(sizeof v), &v, sizeof v); };
   switch (dtype) {
     case DType::I64:
-    case DType::U64: put(value); return;
+    case DType::U64:
+      put(value);
+      return;
     case DType::I32:
-    case DType::U32: put(static_cast<uint32_t>(value)); return;
+    case DType::U32:
+      put(static_cast<uint32_t>(value));
+      return;
     case DType::I16:
-    case DType::U16: put(static_cast<uint16_t>(value)); return;
+    case DType::U16:
+      put(static_cast<uint16_t>(value));
+      return;
     case DType::I8:
-    case DType::U8: put(static_cast<uint8_t>(value)); return;
-    case DType::Bool: put(static_cast<uint8_t>(value != 0)); return;
+    case DType::U8:
+      put(static_cast<uint8_t>(value));
+      return;
+    case DType::Bool:
+      put(static_cast<uint8_t>(value != 0));
+      return;
     case DType::U4:
-    case DType::I4: store_packed(data, i, 4, static_cast<int>(value & 15)); return;
+    case DType::I4:
+      store_packed(data, i, 4, static_cast<int>(value & 15));
+      return;
     case DType::U2:
-    case DType::I2: store_packed(data, i, 2, static_cast<int>(value & 3)); return;
-    default: store_double(dtype, data, i, static_cast<double>(value));
+    case DType::I2:
+      store_packed(data, i, 2, static_cast<int>(value & 3));
+      return;
+    default:
+      store_double(dtype, data, i, static_cast<double>(value));
   }
 }
 
 void store_double(DType dtype, std::byte* data, int64_t i, double value) {
   const auto put = [&](auto v) { std::memcpy(data + i * static_cast<int64_t>(sizeof v), &v, sizeof v); };
   switch (dtype) {
-    case DType::F32: put(static_cast<float>(value)); return;
-    case DType::F64: put(value); return;
-    case DType::F16: put(Eigen::numext::bit_cast<uint16_t>(Half(static_cast<float>(value)))); return;
-    case DType::BF16: put(Eigen::numext::bit_cast<uint16_t>(BFloat16(static_cast<float>(value)))); return;
-    case DType::F8E8M0: put(encode_e8m0(static_cast<float>(value))); return;
-    case DType::F4E2M1: store_packed(data, i, 4, encode_mini(kF4E2M1, static_cast<float>(value))); return;
+    case DType::F32:
+      put(static_cast<float>(value));
+      return;
+    case DType::F64:
+      put(value);
+      return;
+    case DType::F16:
+      put(Eigen::numext::bit_cast<uint16_t>(Half(static_cast<float>(value))));
+      return;
+    case DType::BF16:
+      put(Eigen::numext::bit_cast<uint16_t>(BFloat16(static_cast<float>(value))));
+      return;
+    case DType::F8E8M0:
+      put(encode_e8m0(static_cast<float>(value)));
+      return;
+    case DType::F4E2M1:
+      store_packed(data, i, 4, encode_mini(kF4E2M1, static_cast<float>(value)));
+      return;
     case DType::C64: {
       const float c[2] = {static_cast<float>(value), 0};
       std::memcpy(data + 8 * i, c, sizeof c);
@@ -252,14 +314,17 @@ void store_double(DType dtype, std::byte* data, int64_t i, double value) {
       std::memcpy(data + 16 * i, c, sizeof c);
       return;
     }
-    case DType::Bool: put(static_cast<uint8_t>(value != 0)); return;
+    case DType::Bool:
+      put(static_cast<uint8_t>(value != 0));
+      return;
     case DType::U64:
       if (value >= 0x1p63 && value < 0x1p64) {
         put(static_cast<uint64_t>(value));
         return;
       }
       break;
-    default: break;
+    default:
+      break;
   }
   if (const MiniFloat* f = mini_float(dtype)) {
     put(encode_mini(*f, static_cast<float>(value)));

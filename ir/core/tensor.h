@@ -1,9 +1,9 @@
-// A dense tensor: element type, dims, and a view of bytes that someone keeps alive (a mapped file or an owned buffer).
-// Tensors are immutable once shared; copying one shares its bytes.
+// A dense tensor: element type, dims, and a view of bytes that someone keeps alive (a mapped file or an owned
+// buffer). Tensors are immutable once shared; copying one shares its bytes.
 //
-// Layout of the bytes is that of TensorProto.raw_data: little-endian, row-major; 4- and 2-bit elements are packed from
-// the low bits of each byte on; bool is one byte. Bytes inside a mapped file may be misaligned: data<T>() requires
-// alignment, aligned() copies if it must.
+// Layout of the bytes is that of TensorProto.raw_data: little-endian, row-major; 4- and 2-bit elements are
+// packed from the low bits of each byte on; bool is one byte. Bytes inside a mapped file may be misaligned:
+// data<T>() requires alignment, aligned() copies if it must.
 #pragma once
 #include <cstddef>
 #include <cstring>
@@ -26,7 +26,8 @@ struct TensorSpelling {
   // external_data entries as they stood, in order (location, offset, length, checksum, ...).
   std::vector<std::pair<std::string, std::string>> external;
   std::string doc;
-  std::string carried;  // unparsed protobuf fields (segment, metadata_props, fields newer than known), verbatim
+  std::string
+      carried;  // unparsed protobuf fields (segment, metadata_props, fields newer than known), verbatim
   bool explicit_location = false;  // data_location was written out
 };
 
@@ -49,7 +50,8 @@ class Tensor {
   template <class T>
   static Tensor of(DType dtype, std::vector<int64_t> dims, std::span<const T> values) {
     Tensor t = uninitialized(dtype, std::move(dims));
-    if (values.size_bytes() != t.byte_size()) fail("tensor of {} values does not fit its shape", values.size());
+    if (values.size_bytes() != t.byte_size())
+      fail("tensor of {} values does not fit its shape", values.size());
     if (!values.empty()) std::memcpy(t.mutable_bytes().data(), values.data(), values.size_bytes());
     return t;
   }
@@ -87,7 +89,7 @@ class Tensor {
   // Element i as double / int64 for any numeric type (packed ones too). Slow: for scalars and small tensors.
   double as_double(int64_t i) const;
   int64_t as_i64(int64_t i) const;
-  std::vector<int64_t> to_i64() const;   // all elements of an integer or bool tensor
+  std::vector<int64_t> to_i64() const;  // all elements of an integer or bool tensor
   std::vector<double> to_doubles() const;
   // The single value of a one-element numeric tensor.
   std::optional<double> scalar_value() const;

@@ -13,10 +13,10 @@ namespace lathe {
 struct Type {
   enum class Kind : uint8_t { None, Tensor, SparseTensor, Sequence, Optional, Map };
   Kind kind = Kind::None;
-  DType dtype = DType::Undefined;      // element type of a tensor; key type of a map
-  std::optional<Shape> shape;          // tensors: absent = unknown rank
-  std::shared_ptr<const Type> item;    // element of a sequence or optional; value of a map
-  std::string denotation;              // TypeProto.denotation
+  DType dtype = DType::Undefined;              // element type of a tensor; key type of a map
+  std::optional<Shape> shape;                  // tensors: absent = unknown rank
+  std::shared_ptr<const Type> item;            // element of a sequence or optional; value of a map
+  std::string denotation;                      // TypeProto.denotation
   std::map<int, std::string> dim_denotations;  // by axis; rare
 
   static Type tensor(DType dtype, std::optional<Shape> shape = std::nullopt) {

@@ -1,5 +1,5 @@
-// Walks over graphs and nodes. State the scope: a graph alone, a graph with what is nested in it, or the whole model
-// (main, nested, functions). Iterative: a file's nesting depth costs heap, not stack.
+// Walks over graphs and nodes. State the scope: a graph alone, a graph with what is nested in it, or the
+// whole model (main, nested, functions). Iterative: a file's nesting depth costs heap, not stack.
 #pragma once
 #include <functional>
 #include <vector>

@@ -1,6 +1,6 @@
 // Runs graphs with the reference kernels: node by node in graph order, each value freed after its last use.
-// Ops without a kernel run their function body (model-local or from the ONNX schema). Results do not depend on the
-// number of threads.
+// Ops without a kernel run their function body (model-local or from the ONNX schema). Results do not depend
+// on the number of threads.
 #pragma once
 #include <functional>
 #include <map>
@@ -15,11 +15,12 @@
 namespace lathe {
 
 struct ExecOptions {
-  bool precise = false;             // floats in double
-  uint64_t seed = 0;                // for random ops
-  int64_t max_bytes = 0;            // live bytes; 0 = no limit
-  int64_t max_iterations = 1 << 20; // of one Loop
-  std::function<void(ValueId, const Datum&)> on_value;  // every value as it is made (calibration, traces)
+  bool precise = false;              // floats in double
+  uint64_t seed = 0;                 // for random ops
+  int64_t max_bytes = 0;             // live bytes; 0 = no limit
+  int64_t max_iterations = 1 << 20;  // of one Loop
+  std::function<void(ValueId, const Datum&)> on_value =
+      {};  // every value as it is made (calibration, traces)
 };
 
 class Executor {
@@ -31,8 +32,8 @@ class Executor {
   std::vector<Datum> run(std::vector<Datum> inputs);
   std::vector<Datum> run(const std::map<std::string, Datum>& inputs);  // by port name
 
-  // Runs just these nodes (floating ones too), in the given order; env holds the values they need from outside and
-  // receives every value they make. Constants need not be in env.
+  // Runs just these nodes (floating ones too), in the given order; env holds the values they need from
+  // outside and receives every value they make. Constants need not be in env.
   void run_nodes(std::span<const NodeId> nodes, std::unordered_map<ValueId, Datum>& env);
 
  private:
@@ -40,8 +41,8 @@ class Executor {
   std::unique_ptr<Impl> impl_;
 };
 
-// Can every one of these nodes be executed (kernel or function body, subgraphs too)? Otherwise names the first op that
-// cannot.
+// Can every one of these nodes be executed (kernel or function body, subgraphs too)? Otherwise names the
+// first op that cannot.
 std::string first_unsupported(const Model& m, std::span<const NodeId> nodes);
 
 }  // namespace lathe

@@ -1,5 +1,5 @@
-// Loading: from the ONNX wire format straight into the IR. Weights are never copied: tensors view the mapped model
-// file or its external data.
+// Loading: from the ONNX wire format straight into the IR. Weights are never copied: tensors view the mapped
+// model file or its external data.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -12,15 +12,16 @@
 namespace lathe {
 
 struct LoadOptions {
-  bool lift = true;           // bring old op spellings to the canonical form (lift.h)
-  bool external_data = true;  // open external data files; false leaves such tensors undefined (inspection only)
-  std::function<void(const std::string&)> warn;  // what is sloppy but clear: one line each
+  bool lift = true;  // bring old op spellings to the canonical form (lift.h)
+  bool external_data =
+      true;  // open external data files; false leaves such tensors undefined (inspection only)
+  std::function<void(const std::string&)> warn = {};  // what is sloppy but clear: one line each
 };
 
 // path "-" reads standard input. Errors name file, and graph, node or value.
 Model load_model(const std::filesystem::path& path, const LoadOptions& options = {});
 // bytes of a model; `folder` is where relative external data lives ("" refuses external data).
-Model load_model(std::shared_ptr<const MappedFile> file, const std::string& label, const std::filesystem::path& folder,
-                 const LoadOptions& options = {});
+Model load_model(std::shared_ptr<const MappedFile> file, const std::string& label,
+                 const std::filesystem::path& folder, const LoadOptions& options = {});
 
 }  // namespace lathe

@@ -1,4 +1,5 @@
-// Saving: the IR straight to the ONNX wire format, streamed, written beside the target and renamed (OutputFile).
+// Saving: the IR straight to the ONNX wire format, streamed, written beside the target and renamed
+// (OutputFile).
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -10,19 +11,20 @@ namespace lathe {
 
 struct SaveOptions {
   enum class External : uint8_t {
-    keep,    // as loaded: tensors that were external stay so (in `external_name` when the model moves), others inline
-    none,    // everything inline; above 2 GB an error that says what to use
-    all,     // tensors of at least external_threshold bytes go to external data
+    keep,  // as loaded: tensors that were external stay so (in `external_name` when the model moves), others
+           // inline
+    none,  // everything inline; above 2 GB an error that says what to use
+    all,   // tensors of at least external_threshold bytes go to external data
   };
   External external = External::keep;
-  std::string external_name;            // file name beside the model; default "<model>.data"
-  int64_t external_threshold = 1024;    // bytes
-  int64_t shard_bytes = 0;              // > 0: several files "<name>-00001-of-00003"
-  bool provenance = false;              // Model::trail and the input's SHA-256 into metadata_props
+  std::string external_name;          // file name beside the model; default "<model>.data"
+  int64_t external_threshold = 1024;  // bytes
+  int64_t shard_bytes = 0;            // > 0: several files "<name>-00001-of-00003"
+  bool provenance = false;            // Model::trail and the input's SHA-256 into metadata_props
 };
 
-// path "-" writes standard output (no external data). Lowers to info.opsets first (lower.h) and says which node cannot
-// be expressed there, if one cannot.
+// path "-" writes standard output (no external data). Lowers to info.opsets first (lower.h) and says which
+// node cannot be expressed there, if one cannot.
 void save_model(const Model& m, const std::filesystem::path& path, const SaveOptions& options = {});
 // The bytes of the model file, everything inline.
 std::string serialize_model(const Model& m);

@@ -24,7 +24,8 @@ struct Schema {
   bool deprecated = false;
   int min_inputs = 0, max_inputs = 0, min_outputs = 0, max_outputs = 0;
   std::map<std::string, SchemaAttr, std::less<>> attrs;
-  std::vector<std::vector<DType>> input_types, output_types;  // tensor element types a formal allows; variadic: last
+  std::vector<std::vector<DType>> input_types,
+      output_types;  // tensor element types a formal allows; variadic: last
   bool has_function = false;
 };
 
@@ -32,8 +33,8 @@ struct Schema {
 const Schema* find_schema(std::string_view domain, std::string_view type, int64_t opset);
 int newest_opset(std::string_view domain = "");
 
-// Adds the schema's function body for this node (attributes bound, types known) as a new graph of m: inputs are the
-// body's graph inputs in order. nullopt if the op has none. The body is lifted.
+// Adds the schema's function body for this node (attributes bound, types known) as a new graph of m: inputs
+// are the body's graph inputs in order. nullopt if the op has none. The body is lifted.
 std::optional<GraphId> expand_function(Model& m, NodeId n);
 
 }  // namespace lathe

@@ -16,14 +16,17 @@ struct MapDatum;
 
 struct Datum {
   // monostate: an omitted value, or an empty optional.
-  std::variant<std::monostate, Tensor, std::shared_ptr<const Sequence>, std::shared_ptr<const MapDatum>> value;
+  std::variant<std::monostate, Tensor, std::shared_ptr<const Sequence>, std::shared_ptr<const MapDatum>>
+      value;
   // Element type of an empty sequence, kept so that types stay known at run time.
   DType element = DType::Undefined;
 
   Datum() = default;
   Datum(Tensor t) : value(std::move(t)) {}  // NOLINT(google-explicit-constructor)
   Datum(std::shared_ptr<const Sequence> s, DType dtype) : value(std::move(s)), element(dtype) {}
-  static Datum sequence(Sequence items, DType dtype) { return {std::make_shared<const Sequence>(std::move(items)), dtype}; }
+  static Datum sequence(Sequence items, DType dtype) {
+    return {std::make_shared<const Sequence>(std::move(items)), dtype};
+  }
 
   bool empty() const { return value.index() == 0; }
   const Tensor* tensor() const { return std::get_if<Tensor>(&value); }

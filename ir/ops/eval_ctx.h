@@ -1,5 +1,5 @@
-// What a kernel sees of its node at run time. Kernels check ranks, axes and indices themselves (a model is untrusted)
-// and say what is wrong with fail(); the executor adds node and op.
+// What a kernel sees of its node at run time. Kernels check ranks, axes and indices themselves (a model is
+// untrusted) and say what is wrong with fail(); the executor adds node and op.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -21,9 +21,9 @@ class EvalCtx {
 
   size_t inputs() const { return in_.size(); }
   bool has(size_t i) const { return i < in_.size() && in_[i] != nullptr && !in_[i]->empty(); }
-  const Tensor& in(size_t i) const;                 // a missing or non-tensor input is an error
+  const Tensor& in(size_t i) const;  // a missing or non-tensor input is an error
   const Tensor* maybe(size_t i) const { return has(i) ? in_[i]->tensor() : nullptr; }
-  const Datum& datum(size_t i) const;               // sequences, optionals; an omitted input is an empty Datum
+  const Datum& datum(size_t i) const;  // sequences, optionals; an omitted input is an empty Datum
   const Sequence& sequence(size_t i) const;
 
   size_t outputs() const { return out_.size(); }

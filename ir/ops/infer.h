@@ -4,12 +4,12 @@
 
 namespace lathe {
 
-// Infers the types of n's outputs from its inputs' and stores them on the values. Ops without a rule leave their
-// outputs as declared.
+// Infers the types of n's outputs from its inputs' and stores them on the values. Ops without a rule leave
+// their outputs as declared.
 void infer_node(Model& m, NodeId n, ShapeValues& values);
 
-// Every node of main (with nested graphs) in order; local functions through their calls. Returns the integer contents
-// that were found. Declared intermediate types are kept where inference knows less.
+// Every node of main (with nested graphs) in order; local functions through their calls. Returns the integer
+// contents that were found. Declared intermediate types are kept where inference knows less.
 ShapeValues infer_types(Model& m);
 
 }  // namespace lathe

@@ -11,8 +11,8 @@
 
 namespace lathe {
 
-// Contents of integer scalars and 1-D tensors that take part in shape arithmetic, element by element. An element that
-// is not known is an unknown Dim.
+// Contents of integer scalars and 1-D tensors that take part in shape arithmetic, element by element. An
+// element that is not known is an unknown Dim.
 using ShapeValues = std::unordered_map<ValueId, Shape>;
 
 class InferCtx {
@@ -26,17 +26,20 @@ class InferCtx {
   size_t inputs() const { return node().in.size(); }
   size_t outputs() const { return node().out.size(); }
   bool has(size_t i) const { return static_cast<bool>(node().input(i)); }
-  const Type& type(size_t i) const;            // Kind::None if missing or unknown
+  const Type& type(size_t i) const;  // Kind::None if missing or unknown
   DType dtype(size_t i) const { return type(i).dtype; }
-  const Shape* shape(size_t i) const;          // null if missing or of unknown rank
+  const Shape* shape(size_t i) const;                  // null if missing or of unknown rank
   int rank(size_t i) const { return type(i).rank(); }  // -1 unknown
   const Tensor* constant(size_t i) const { return m_.constant(node().input(i)); }
-  // Contents of an integer scalar or 1-D input: from its constant or from propagation. nullopt if not known at all.
+  // Contents of an integer scalar or 1-D input: from its constant or from propagation. nullopt if not known
+  // at all.
   std::optional<Shape> value(size_t i) const;
 
-  void out(size_t i, Type t);                  // merges with what is known: a known shape is never lost
-  void out(size_t i, DType dtype, std::optional<Shape> shape = std::nullopt) { out(i, Type::tensor(dtype, std::move(shape))); }
-  void out_value(size_t i, Shape contents);    // contents of an integer output
+  void out(size_t i, Type t);  // merges with what is known: a known shape is never lost
+  void out(size_t i, DType dtype, std::optional<Shape> shape = std::nullopt) {
+    out(i, Type::tensor(dtype, std::move(shape)));
+  }
+  void out_value(size_t i, Shape contents);  // contents of an integer output
 
   // Types of a subgraph's outputs when its inputs have these types (set on the body's own values too).
   std::vector<Type> body(GraphId g, std::span<const Type> inputs);

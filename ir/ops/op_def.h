@@ -1,7 +1,8 @@
-// What lathe adds to an op's ONNX schema: type rule, reference kernel, traits. One table entry an op, one file a
-// family, one explicit register function a file (all_ops.cpp calls them; no static-initializer magic).
+// What lathe adds to an op's ONNX schema: type rule, reference kernel, traits. One table entry an op, one
+// file a family, one explicit register function a file (all_ops.cpp calls them; no static-initializer magic).
 //
-// Rules and kernels see the canonical spelling only, that of the newest opset (ir/onnx/lift.h brings old ones there).
+// Rules and kernels see the canonical spelling only, that of the newest opset (ir/onnx/lift.h brings old ones
+// there).
 #pragma once
 #include <memory>
 #include <string>
@@ -26,8 +27,8 @@ struct OpDef {
   void (*infer)(InferCtx&) = nullptr;
   void (*eval)(EvalCtx&) = nullptr;  // null: the function body of the schema runs instead
   Exactness exactness = Exactness::rounding;
-  bool commutative = false;          // the first two inputs may be swapped
-  bool elementwise = false;          // broadcast, then element by element
+  bool commutative = false;  // the first two inputs may be swapped
+  bool elementwise = false;  // broadcast, then element by element
 };
 
 class OpRegistry {

@@ -1,0 +1,22 @@
+// The list of passes and groups, in the order of help and docs. A pass: its file, its line here.
+#include "passes/all_passes.h"
+
+#include "passes/core/pass.h"
+
+namespace lathe {
+
+const std::vector<PassDef>& all_passes() {
+  static const std::vector<PassDef> passes = {
+      fuse_gelu(),
+  };
+  return passes;
+}
+
+const std::vector<GroupDef>& all_groups() {
+  static const std::vector<GroupDef> groups = {
+      {"fuse", "Simplify, then fuse what the target has one kernel for", "fuse-gelu", true},
+  };
+  return groups;
+}
+
+}  // namespace lathe

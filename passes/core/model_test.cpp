@@ -1,0 +1,61 @@
+#include "passes/core/model_test.h"
+
+#include "ir/exec/compare.h"
+#include "ir/exec/executor.h"
+#include "ir/exec/seed_inputs.h"
+#include "ir/ops/infer.h"
+
+namespace lathe {
+namespace {
+
+constexpr int64_t kMaxElements = int64_t{1} << 26;
+// Whole models accumulate rounding over their depth; fused kernels round less often.
+constexpr double kDepth = 8;
+
+}  // namespace
+
+void test_model(const Model& before, const Model& after, uint64_t seed) {
+  Model typed = before;
+  const ShapeValues values = infer_types(typed);
+  std::string why = "it has no inputs that could be made";
+  int runs = 0;
+  for (const auto fill : {Binding::Fill::primes, Binding::Fill::named_primes, Binding::Fill::ones}) {
+    Binding binding(fill);
+    Rng rng(seed);
+    std::vector<Datum> inputs;
+    bool made = true;
+    for (const ValueId v : typed.inputs(typed.main())) {
+      if (typed.constant(v) != nullptr) {
+        inputs.emplace_back();
+        continue;
+      }
+      auto d = seed_value(typed, values, v, binding, rng, FloatFill::normal, kMaxElements, &why);
+      if (!d) {
+        made = false;
+        break;
+      }
+      inputs.push_back(std::move(*d));
+    }
+    if (!made) continue;
+    std::vector<Datum> want;
+    try {
+      want = Executor(typed, {.seed = seed}).run(inputs);
+    } catch (const Error& e) {
+      why = e.what();
+      continue;
+    }
+    const std::vector<Datum> got = Executor(after, {.seed = seed}).run(inputs);
+    ++runs;
+    for (size_t i = 0; i < want.size(); ++i) {
+      const DType t = want[i].tensor() != nullptr ? want[i].tensor()->dtype : DType::F32;
+      const Difference d =
+          compare(want[i], got[i], kDepth * rounding_tolerance(t), is_floating(t) ? 1e-30 : 0);
+      if (!d.same)
+        fail_check("the optimized model differs at output '{}': {}", before[before.main()].outputs[i].name,
+                   d.text);
+    }
+  }
+  if (runs == 0) fail_check("the model could not be run to verify it: {}", why);
+}
+
+}  // namespace lathe
