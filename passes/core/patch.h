@@ -13,9 +13,9 @@ namespace lathe {
 
 struct Patch {
   std::string rule;
-  NodeId root;                // where the new nodes are placed and whose names they take
-  std::vector<NodeId> taken;  // old side, any order
-  std::vector<NodeId> made;   // new side, floating, in execution order
+  NodeId root;                     // where the new nodes are placed and whose names they take
+  std::vector<NodeId> taken = {};  // old side, any order
+  std::vector<NodeId> made = {};   // new side, floating, in execution order
   std::vector<std::pair<ValueId, ValueId>> replace =
       {};  // old value -> new value (made, outside, or a new constant)
   Exactness exactness = Exactness::rounding;
