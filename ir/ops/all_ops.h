@@ -6,8 +6,8 @@ namespace lathe {
 
 void register_all_ops(OpRegistry& r);
 
-// One a family file, named register_<file>.
-void register_elementwise_unary(OpRegistry& r);
+// One a family file, named register_<file>; alphabetical.
 void register_elementwise_binary(OpRegistry& r);
+void register_elementwise_unary(OpRegistry& r);
 
 }  // namespace lathe

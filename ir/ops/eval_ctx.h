@@ -3,7 +3,9 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "ir/core/model.h"
@@ -21,8 +23,11 @@ class EvalCtx {
 
   size_t inputs() const { return in_.size(); }
   bool has(size_t i) const { return i < in_.size() && in_[i] != nullptr && !in_[i]->empty(); }
-  const Tensor& in(size_t i) const;  // a missing or non-tensor input is an error
-  const Tensor* maybe(size_t i) const { return has(i) ? in_[i]->tensor() : nullptr; }
+  // A missing or non-tensor input is an error. in() and maybe() are aligned for their type: a misaligned view
+  // of a mapped file is copied for the duration of the call. raw() is not: for byte moves and BLAS only.
+  const Tensor& in(size_t i) const;
+  const Tensor& raw(size_t i) const;
+  const Tensor* maybe(size_t i) const { return has(i) ? &in(i) : nullptr; }
   const Datum& datum(size_t i) const;  // sequences, optionals; an omitted input is an empty Datum
   const Sequence& sequence(size_t i) const;
 
@@ -35,7 +40,6 @@ class EvalCtx {
 
   // Runs a subgraph (captures are bound by the executor).
   std::function<std::vector<Datum>(GraphId, std::vector<Datum>)> run_body;
-  bool precise = false;        // compute floats in double
   uint64_t seed = 0;           // for Random* ops without a seed of their own
   int64_t max_iterations = 0;  // of a Loop; 0 = no limit
   int64_t max_bytes = 0;       // of one output tensor; 0 = no limit
@@ -44,6 +48,7 @@ class EvalCtx {
   const Node& node_;
   std::span<const Datum* const> in_;
   std::vector<Datum> out_;
+  mutable std::vector<std::pair<size_t, std::unique_ptr<Tensor>>> aligned_;  // by input
 };
 
 }  // namespace lathe

@@ -14,13 +14,16 @@ namespace lathe {
 // Contents of integer scalars and 1-D tensors that take part in shape arithmetic, element by element. An
 // element that is not known is an unknown Dim.
 using ShapeValues = std::unordered_map<ValueId, Shape>;
+inline constexpr size_t kMaxShapeValues = 1024;  // longer tensors are not followed
 
 class InferCtx {
  public:
-  InferCtx(Model& m, NodeId id, ShapeValues& values) : m_(m), id_(id), values_(values) {}
+  // `attrs`: the node's attributes with references to a function's parameters resolved; default: its own.
+  InferCtx(Model& m, NodeId id, ShapeValues& values, const Attrs* attrs = nullptr)
+      : m_(m), id_(id), values_(values), attrs_(attrs) {}
 
   const Node& node() const { return m_[id_]; }
-  const Attrs& attrs() const { return m_[id_].attrs; }
+  const Attrs& attrs() const { return attrs_ != nullptr ? *attrs_ : m_[id_].attrs; }
   const Model& model() const { return m_; }
 
   size_t inputs() const { return node().in.size(); }
@@ -35,11 +38,12 @@ class InferCtx {
   // at all.
   std::optional<Shape> value(size_t i) const;
 
-  void out(size_t i, Type t);  // merges with what is known: a known shape is never lost
+  // Merges with what is known: a dim that the rule leaves unknown keeps its declared size.
+  void out(size_t i, Type t);
   void out(size_t i, DType dtype, std::optional<Shape> shape = std::nullopt) {
     out(i, Type::tensor(dtype, std::move(shape)));
   }
-  void out_value(size_t i, Shape contents);  // contents of an integer output
+  void out_value(size_t i, Shape contents);  // contents of an integer or bool output (scalar: one element)
 
   // Types of a subgraph's outputs when its inputs have these types (set on the body's own values too).
   std::vector<Type> body(GraphId g, std::span<const Type> inputs);
@@ -54,7 +58,12 @@ class InferCtx {
   Model& m_;
   NodeId id_;
   ShapeValues& values_;
+  const Attrs* attrs_;
 };
+
+// What inference found, completed by what was declared: of each dim the one that tells more, the inferred one
+// if both tell much.
+Type merge_types(Type inferred, const Type& declared);
 
 // Normalised axis (0 <= a < rank); out of range is a contradiction.
 int64_t normalize_axis(const InferCtx& c, int64_t axis, int64_t rank);
