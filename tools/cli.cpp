@@ -1,0 +1,130 @@
+#include "tools/cli.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <new>
+
+namespace lathe::cli {
+
+po::variables_map parse(const Program& program, int argc, char** argv, const po::options_description& options,
+                        const po::options_description& hidden,
+                        const po::positional_options_description& positional) {
+  po::options_description visible("Options", 100);
+  visible.add(options);
+  visible.add_options()("help,h", "show this help")("version", "show the version");
+  po::options_description all;
+  all.add(visible).add(hidden);
+  po::variables_map vars;
+  try {
+    po::store(po::command_line_parser(argc, argv).options(all).positional(positional).run(), vars);
+    po::notify(vars);
+  } catch (const po::error& e) {
+    fail_usage("{} (try {} --help)", e.what(), program.name);
+  }
+  if (vars.count("help") > 0) {
+    std::cout << program.name << ": " << program.summary << "\n\nUsage: " << program.usage << "\n\n"
+              << visible << "\nExamples:\n"
+              << program.examples;
+    std::exit(0);
+  }
+  if (vars.count("version") > 0) {
+    std::cout << program.name << " (lathe) " << version() << "\n";
+    std::exit(0);
+  }
+  return vars;
+}
+
+int guarded(const std::string& program, const std::function<int()>& body) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the write, not a death
+  std::signal(SIGXFSZ, SIG_IGN);
+  const auto say = [&](const std::string& text) {
+    const Paint p(STDERR_FILENO);
+    std::string line = text;
+    for (char& c : line)
+      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+        c = ' ';  // names come from the file: no control codes
+    fmt::print(stderr, "{}: {}error:{} {}\n", program, p.red, p.reset, line);
+  };
+  try {
+    const int code = body();
+    std::cout.flush();
+    if (!std::cout || std::fflush(stdout) != 0) {
+      say("cannot write to standard output");
+      return static_cast<int>(ErrorKind::input);
+    }
+    return code;
+  } catch (const Error& e) {
+    say(e.what());
+    return static_cast<int>(e.kind());
+  } catch (const std::bad_alloc&) {
+    say("out of memory");
+    return static_cast<int>(ErrorKind::input);
+  } catch (const std::exception& e) {
+    say(fmt::format("internal: {} (please report this)", e.what()));
+    return static_cast<int>(ErrorKind::input);
+  }
+}
+
+void warn(const std::string& program, const std::string& text) {
+  const Paint p(STDERR_FILENO);
+  fmt::print(stderr, "{}: {}warning:{} {}\n", program, p.yellow, p.reset, text);
+}
+
+bool is_terminal(int fd) { return ::isatty(fd) == 1; }
+
+Paint::Paint(int fd) {
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* term = std::getenv("TERM");
+  if (!is_terminal(fd) || (no_color != nullptr && *no_color != '\0')) return;
+  if (term == nullptr || std::string_view(term) == "dumb") return;
+  bold = "\033[1m";
+  dim = "\033[2m";
+  green = "\033[32m";
+  yellow = "\033[33m";
+  red = "\033[31m";
+  reset = "\033[0m";
+}
+
+Progress::Progress() : on_(is_terminal(STDERR_FILENO)) {}
+
+void Progress::show(const std::string& text) {
+  if (on_) fmt::print(stderr, "\r\033[K{}", text);
+}
+
+void Progress::clear() {
+  if (on_) fmt::print(stderr, "\r\033[K");
+}
+
+namespace {
+
+std::string scaled(double x, const std::array<const char*, 6>& units) {
+  size_t u = 0;
+  while (x >= 1000 && u + 1 < units.size()) {
+    x /= 1000;
+    ++u;
+  }
+  const std::string number = u == 0     ? fmt::format("{:.0f}", x)
+                             : x >= 100 ? fmt::format("{:.0f}", x)
+                                        : fmt::format("{:.1f}", x);
+  return *units[u] == '\0' ? number : number + " " + units[u];
+}
+
+}  // namespace
+
+std::string human_bytes(double bytes) { return scaled(bytes, {"B", "kB", "MB", "GB", "TB", "PB"}); }
+std::string human_count(double count) { return scaled(count, {"", "k", "M", "G", "T", "P"}); }
+std::string human_seconds(double s) {
+  return s < 0.1  ? fmt::format("{:.0f} ms", s * 1e3)
+         : s < 10 ? fmt::format("{:.2f} s", s)
+                  : fmt::format("{:.0f} s", s);
+}
+
+std::string version() { return LATHE_VERSION; }
+
+}  // namespace lathe::cli

@@ -1,0 +1,208 @@
+// onnx-opt: runs passes over a model, checking every rewrite, and writes the result.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+
+#include "ir/base/parallel.h"
+#include "ir/onnx/load.h"
+#include "ir/onnx/save.h"
+#include "passes/core/pipeline.h"
+#include "tools/cli.h"
+#include "tools/view/opt_report.h"
+
+namespace {
+
+using namespace lathe;
+namespace fs = std::filesystem;
+
+const cli::Program kProgram = {
+    "onnx-opt",
+    "makes an ONNX model smaller and faster, and checks every rewrite by running both sides of it",
+    "onnx-opt [options] MODEL.onnx...",
+    R"(  onnx-opt model.onnx                                    # -O2: writes model.opt.onnx beside it
+  onnx-opt --passes=fuse,quant4 model.onnx               # fused kernels, 4-bit weights
+  onnx-opt --passes='fuse,quant4{block=64}' m.onnx -o small.onnx
+  onnx-opt m.onnx -o out.onnx --passes=fold,cse,dce --verify --report=report.json
+  onnx-opt m.onnx --passes=fuse --remarks=missed         # why did something not fuse?
+  onnx-opt --passes= m.onnx --external-data=all -o big.onnx   # no pass: move weights to big.onnx.data
+  cat m.onnx | onnx-opt - -o - > out.onnx
+)"};
+
+struct Options {
+  std::vector<std::string> inputs;
+  fs::path output, out_dir, report;
+  std::string passes;
+  PassSettings settings;
+  SaveOptions save;
+  int64_t opset = 0;
+  bool quiet = false, json = false, time = false, stats = false, print_changed = false, strict = false;
+  bool applied = false, missed = false;
+};
+
+cli::po::options_description describe() {
+  using cli::po::value;
+  cli::po::options_description d;
+  d.add_options()("output,o", value<std::string>(),
+                  "where to write; - is standard output (default: MODEL.opt.onnx beside the input)")(
+      "out-dir", value<std::string>(), "write each result under its own name into this folder")(
+      "passes,p", value<std::string>(), "pipeline: pass,pass{option=value},group; empty: no pass")(
+      ",O", value<std::string>(),
+      "preset: -O1 clean-up in standard ops, -O2 (default) also fusions, -O3 all")(
+      "list-passes", "list passes, their options, and groups")(
+      "verify", value<std::string>()->default_value("patch")->implicit_value("model"),
+      "off; patch: run both sides of every rewrite; model: also the whole model before and after")(
+      "target", value<std::string>()->default_value("ort-cpu"),
+      "runtime to emit for: ort-cpu, ort-web, standard")("opset", value<int64_t>(),
+                                                         "write with this opset of the main domain")(
+      "remarks", value<std::string>()->implicit_value("applied"),
+      "print rewrites: applied, missed (and why), all")(
+      "print-changed", "print a line after each pass that changed something")(
+      "time", "print the time of each pass")("stats", "print how often each rule was applied")(
+      "report", value<std::string>(), "write a JSON report to this file")(
+      "json", "print the report as JSON on standard output")(
+      "fuel", value<uint64_t>(), "stop after this many rewrites (to find the one at fault)")(
+      "max-growth", value<int64_t>()->default_value(0), "bytes that folding may add to the model")(
+      "external-data", value<std::string>()->default_value("keep"),
+      "weights beside the model: keep, none, all")("external-name", value<std::string>(),
+                                                   "file name of external data (default: OUTPUT.data)")(
+      "shard-size", value<int64_t>(), "split external data into files of at most this many bytes")(
+      "provenance", "record rewrites and the input's SHA-256 in metadata_props")(
+      "failure-dir", value<std::string>(), "keep both sides of a rewrite that failed its check here")(
+      "strict", "exit 1 if a rewrite failed its check (it is never applied)")(
+      "seed", value<uint64_t>()->default_value(0x1a7e), "seed of the check's inputs")(
+      "threads,j", value<int>()->default_value(0),
+      "threads; 0: all cores (the output does not depend on it)")("quiet,q",
+                                                                  "print nothing but errors and warnings");
+  return d;
+}
+
+Options read_options(int argc, char** argv) {
+  Options o;
+  cli::po::options_description hidden;
+  hidden.add_options()("model", cli::po::value<std::vector<std::string>>());
+  cli::po::positional_options_description positional;
+  positional.add("model", -1);
+  const auto v = cli::parse(kProgram, argc, argv, describe(), hidden, positional);
+  if (v.count("list-passes") > 0) {
+    std::cout << view::list_passes();
+    std::exit(0);
+  }
+  if (v.count("model") == 0) fail_usage("no model given (try onnx-opt --help)");
+  o.inputs = v["model"].as<std::vector<std::string>>();
+  const auto text = [&](const char* name) {
+    return v.count(name) > 0 ? v[name].as<std::string>() : std::string();
+  };
+  o.output = text("output");
+  o.out_dir = text("out-dir");
+  o.report = text("report");
+  if (!o.output.empty() && !o.out_dir.empty()) fail_usage("--output and --out-dir exclude each other");
+  if (o.inputs.size() > 1 && !o.output.empty()) fail_usage("several models: use --out-dir, not --output");
+  if (v.count("passes") > 0 && v.count("-O") > 0) fail_usage("--passes and -O exclude each other");
+  o.passes = v.count("passes") > 0 ? text("passes") : "O" + (v.count("-O") > 0 ? text("-O") : "2");
+  const std::string verify = text("verify");
+  if (verify != "off" && verify != "patch" && verify != "model")
+    fail_usage("--verify wants off, patch or model, not '{}'", verify);
+  o.settings.verify = verify == "off" ? Verify::off : verify == "patch" ? Verify::patch : Verify::model;
+  o.settings.target = Target::named(text("target"));
+  if (v.count("fuel") > 0) o.settings.fuel = v["fuel"].as<uint64_t>();
+  o.settings.max_growth = v["max-growth"].as<int64_t>();
+  o.settings.seed = v["seed"].as<uint64_t>();
+  o.settings.failure_dir = text("failure-dir");
+  const std::string remarks = text("remarks");
+  if (!remarks.empty() && remarks != "applied" && remarks != "missed" && remarks != "all")
+    fail_usage("--remarks wants applied, missed or all, not '{}'", remarks);
+  o.applied = remarks == "applied" || remarks == "all";
+  o.missed = remarks == "missed" || remarks == "all";
+  o.settings.explain_missed = o.missed || !o.report.empty() || v.count("json") > 0;
+  const std::string external = text("external-data");
+  if (external != "keep" && external != "none" && external != "all")
+    fail_usage("--external-data wants keep, none or all, not '{}'", external);
+  o.save.external = external == "keep"   ? SaveOptions::External::keep
+                    : external == "none" ? SaveOptions::External::none
+                                         : SaveOptions::External::all;
+  o.save.external_name = text("external-name");
+  if (v.count("shard-size") > 0) o.save.shard_bytes = v["shard-size"].as<int64_t>();
+  if (o.save.shard_bytes < 0) fail_usage("--shard-size wants a positive number of bytes");
+  o.save.provenance = v.count("provenance") > 0;
+  if (v.count("opset") > 0) o.opset = v["opset"].as<int64_t>();
+  o.quiet = v.count("quiet") > 0;
+  o.json = v.count("json") > 0;
+  o.time = v.count("time") > 0;
+  o.stats = v.count("stats") > 0;
+  o.print_changed = v.count("print-changed") > 0;
+  o.strict = v.count("strict") > 0;
+  set_thread_count(v["threads"].as<int>());
+  return o;
+}
+
+fs::path output_path(const Options& o, const fs::path& input) {
+  if (!o.output.empty()) return o.output;
+  if (!o.out_dir.empty()) return o.out_dir / input.filename();
+  if (input == "-") return "-";
+  fs::path p = input;
+  return p.replace_extension(".opt" + input.extension().string());
+}
+
+// Returns the number of rewrites that failed their check.
+uint64_t optimize(const Options& o, const std::vector<PipelineStep>& steps, const fs::path& input) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto warn = [&](const std::string& text) { cli::warn(kProgram.name, text); };
+  const fs::path output = output_path(o, input);
+  view::OptReport report;
+  report.input = view::describe_file(input, !o.report.empty() || o.json);
+  Model m = load_model(input, {.lift = true, .external_data = true, .warn = warn});
+  report.before = view::measure(m);
+
+  cli::Progress progress;
+  PipelineHooks hooks;
+  hooks.starting = [&](const std::string& pass) { progress.show(pass); };
+  std::vector<std::string> lines;
+  hooks.changed = [&](const PassReport& r, const Model&) {
+    if (o.print_changed)
+      lines.push_back(
+          fmt::format("{}: {} rewrites, {} -> {} nodes", r.pass, r.commits, r.nodes_before, r.nodes_after));
+  };
+  report.pipeline = run_pipeline(m, steps, o.settings, hooks);
+  progress.clear();
+  if (o.opset > 0) {
+    for (OpsetImport& import : m.info.opsets)
+      if (import.domain.empty()) import.version = o.opset;
+  }
+  save_model(m, output, o.save);
+  report.after = view::measure(m);
+  report.output = view::describe_file(output, !o.report.empty() || o.json);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+
+  for (const Remark& r : report.pipeline.remarks)
+    if (r.kind == Remark::Kind::rejected)
+      warn(fmt::format("{} at '{}' failed its check and was not applied: {}", r.rule, r.node, r.text));
+  if (!o.report.empty()) view::write_json(report, o.report);
+  std::ostream& out = output == "-" ? std::cerr : std::cout;
+  if (o.json) {
+    out << view::to_json(report) << "\n";
+  } else if (!o.quiet) {
+    for (const auto& line : lines) out << line << "\n";
+    out << view::remarks_text(report, o.applied, o.missed);
+    if (o.time) out << view::time_table(report);
+    if (o.stats) out << view::stats_table(report);
+    out << view::summary(report);
+  }
+  return report.pipeline.rejected;
+}
+
+int run(int argc, char** argv) {
+  const Options o = read_options(argc, argv);
+  const auto steps = parse_pipeline(o.passes);
+  if (!o.out_dir.empty()) fs::create_directories(o.out_dir);
+  uint64_t rejected = 0;
+  for (const auto& input : o.inputs) rejected += optimize(o, steps, input);
+  return o.strict && rejected > 0 ? static_cast<int>(ErrorKind::check) : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return lathe::cli::guarded(kProgram.name, [&] { return run(argc, argv); });
+}

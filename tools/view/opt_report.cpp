@@ -1,0 +1,159 @@
+#include "tools/view/opt_report.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <unordered_set>
+
+#include "ir/base/mapped_file.h"
+#include "ir/base/output_file.h"
+#include "ir/base/sha256.h"
+#include "ir/core/walk.h"
+#include "tools/cli.h"
+
+namespace lathe::view {
+namespace {
+
+using Kind = Remark::Kind;
+
+const char* kind_name(Kind k) {
+  switch (k) {
+    case Kind::applied:
+      return "applied";
+    case Kind::missed:
+      return "missed";
+    case Kind::rejected:
+      return "rejected";
+    case Kind::unverified:
+      return "unverified";
+  }
+  return "?";
+}
+
+nlohmann::ordered_json facts(const FileFacts& f, const ModelFacts& m) {
+  nlohmann::ordered_json j;
+  j["path"] = f.path;
+  j["bytes"] = f.bytes;
+  if (!f.sha256.empty()) j["sha256"] = f.sha256;
+  j["nodes"] = m.nodes;
+  j["parameters"] = m.parameters;
+  j["parameter_bytes"] = m.parameter_bytes;
+  j["opsets"] = m.opsets;
+  j["ops"] = m.ops;
+  return j;
+}
+
+}  // namespace
+
+FileFacts describe_file(const std::filesystem::path& path, bool hash) {
+  FileFacts f;
+  f.path = path.string();
+  if (path == "-") return f;
+  std::error_code error;
+  f.bytes = static_cast<int64_t>(std::filesystem::file_size(path, error));
+  if (error) f.bytes = 0;  // loading tells what is wrong
+  if (hash && !error) f.sha256 = sha256_hex(MappedFile::open(path)->bytes());
+  return f;
+}
+
+ModelFacts measure(const Model& m) {
+  ModelFacts f;
+  f.nodes = node_count(m);
+  for_each_node(m,
+                [&](NodeId n) { ++f.ops[m[n].domain.empty() ? m[n].type : m[n].domain + "." + m[n].type]; });
+  for (const GraphId g : all_graphs(m))
+    for (const ValueId v : m[g].initializers) {
+      if (!m[v].constant) continue;
+      f.parameters += m[v].constant->count();
+      f.parameter_bytes += static_cast<int64_t>(m[v].constant->byte_size());
+    }
+  for (const OpsetImport& o : m.info.opsets) f.opsets[o.domain.empty() ? "ai.onnx" : o.domain] = o.version;
+  return f;
+}
+
+std::string list_passes() {
+  std::string out, group;
+  for (const PassDef& p : all_passes()) {
+    if (p.group != group) out += fmt::format("{}{}:\n", group.empty() ? "" : "\n", p.group);
+    group = p.group;
+    out += fmt::format("  {:<22} {}\n", p.name, p.summary);
+    for (const OptionDef& o : p.options)
+      out += fmt::format("  {:<22}   {}={}: {}\n", "", o.name, o.otherwise, o.summary);
+  }
+  out += "\ngroups:\n";
+  for (const GroupDef& g : all_groups())
+    out += fmt::format("  {:<22} {}\n  {:<22}   = {}{}\n", g.name, g.summary, "", g.pipeline,
+                       g.repeat ? " (repeated)" : "");
+  return out;
+}
+
+std::string summary(const OptReport& r) {
+  const cli::Paint p(STDOUT_FILENO);
+  uint64_t rewrites = 0;
+  for (const auto& [rule, n] : r.pipeline.stats) rewrites += n;
+  std::string out =
+      fmt::format("{}{}{}: {} -> {} nodes, {} -> {} in {}\n", p.bold, r.output.path, p.reset, r.before.nodes,
+                  r.after.nodes, cli::human_bytes(static_cast<double>(r.input.bytes)),
+                  cli::human_bytes(static_cast<double>(r.output.bytes)), cli::human_seconds(r.seconds));
+  std::string rules;
+  for (const auto& [rule, n] : r.pipeline.stats)
+    rules += fmt::format("{}{} x {}", rules.empty() ? "" : ", ", rule, n);
+  if (!rules.empty()) out += fmt::format("  {} rewrites: {}\n", rewrites, rules);
+  return out;
+}
+
+std::string remarks_text(const OptReport& r, bool applied, bool missed) {
+  std::string out;
+  for (const Remark& m : r.pipeline.remarks)
+    if (m.kind == Kind::applied ? applied : missed)
+      out += fmt::format("{}: {} at '{}': {}\n", kind_name(m.kind), m.rule, m.node, m.text);
+  return out;
+}
+
+std::string time_table(const OptReport& r) {
+  std::string out = fmt::format("{:<24} {:>9} {:>9} {:>7}\n", "pass", "seconds", "rewrites", "nodes");
+  for (const PassReport& p : r.pipeline.passes)
+    out += fmt::format("{:<24} {:>9.4f} {:>9} {:>7}\n", p.pass, p.seconds, p.commits, p.nodes_after);
+  return out;
+}
+
+std::string stats_table(const OptReport& r) {
+  std::string out = fmt::format("{:<32} {:>9}\n", "rule", "rewrites");
+  for (const auto& [rule, n] : r.pipeline.stats) out += fmt::format("{:<32} {:>9}\n", rule, n);
+  return out;
+}
+
+std::string to_json(const OptReport& r) {
+  nlohmann::ordered_json j;
+  j["tool"] = "onnx-opt " + cli::version();
+  j["input"] = facts(r.input, r.before);
+  j["output"] = facts(r.output, r.after);
+  j["seconds"] = r.seconds;
+  j["rules"] = r.pipeline.stats;
+  j["rejected"] = r.pipeline.rejected;
+  j["passes"] = nlohmann::ordered_json::array();
+  for (const PassReport& p : r.pipeline.passes)
+    j["passes"].push_back({{"pass", p.pass},
+                           {"changed", p.changed},
+                           {"rewrites", p.commits},
+                           {"seconds", p.seconds},
+                           {"nodes_before", p.nodes_before},
+                           {"nodes_after", p.nodes_after}});
+  j["remarks"] = nlohmann::ordered_json::array();
+  for (const Remark& m : r.pipeline.remarks)
+    j["remarks"].push_back({{"kind", kind_name(m.kind)},
+                            {"pass", m.pass},
+                            {"rule", m.rule},
+                            {"node", m.node},
+                            {"text", m.text}});
+  return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+void write_json(const OptReport& r, const std::filesystem::path& path) {
+  OutputFile file(path);
+  file.write(to_json(r) + "\n");
+  file.commit();
+}
+
+}  // namespace lathe::view
