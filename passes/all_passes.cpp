@@ -8,6 +8,8 @@ namespace lathe {
 const std::vector<PassDef>& all_passes() {
   static const std::vector<PassDef> passes = {
       fuse_gelu(),
+
+      quant4(),
   };
   return passes;
 }

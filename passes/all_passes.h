@@ -11,4 +11,7 @@ namespace lathe {
 // fusion/
 PassDef fuse_gelu();
 
+// quant/
+PassDef quant4();
+
 }  // namespace lathe

@@ -1,0 +1,99 @@
+#include <fmt/format.h>
+
+#include "ir/core/walk.h"
+#include "passes/quant/weight_only.h"
+
+namespace lathe {
+namespace {
+
+constexpr const char* kContrib = "com.microsoft";
+
+//   y = Attention (x, W, b, mask)  =>  q, k, v = Split (x W + b);  y = MultiHeadAttention (q, k, v, -, mask)
+void split_attention(PassContext& ctx, const WeightOnlyOptions& options, NodeId n) {
+  Model& m = ctx.model;
+  const Node& node = m[n];
+  const std::string rule = "split-attention";
+  const Tensor* w = m.constant(node.input(1));
+  if (w == nullptr || w->rank() != 2 || w->count() < options.min_elements) return;
+  if (node.input(4) || node.output(1) || node.attrs.i("do_rotary", 0) != 0 ||
+      node.attrs.i("past_present_share_buffer", 0) != 0)
+    return ctx.missed(rule, n, "it keeps a cache or rotates inside");
+  std::vector<int64_t> sizes =
+      node.attrs.ints("qkv_hidden_sizes", {w->dims[1] / 3, w->dims[1] / 3, w->dims[1] / 3});
+  if (sizes.size() != 3 || sizes[0] + sizes[1] + sizes[2] != w->dims[1]) return;
+  const Attrs old = node.attrs;
+  const std::vector<ValueId> in = node.in;
+  Builder b(m, ctx.values, n);
+  ValueId packed = b.op("MatMul", {in[0], in[1]});
+  if (node.input(2)) packed = b.op("Add", {packed, in[2]});
+  const auto qkv = b.ops("Split", {packed, b.ints(sizes, "qkv_sizes")}, attrs({{"axis", int64_t{-1}}}), 3);
+  Attrs a = attrs({{"num_heads", old.i("num_heads", 0)}});
+  for (const char* name : {"mask_filter_value", "scale"})
+    if (const AttrValue* v = old.find(name)) a.set(name, *v);
+  if (old.i("unidirectional", 0) != 0) a.set("unidirectional", int64_t{1});
+  const ValueId mask = in.size() > 3 ? in[3] : ValueId{}, bias = in.size() > 5 ? in[5] : ValueId{};
+  std::vector<ValueId> operands = {qkv[0], qkv[1], qkv[2], ValueId{}, mask, bias};
+  while (!operands.back()) operands.pop_back();
+  const ValueId y = b.op("MultiHeadAttention", std::move(operands), std::move(a), kContrib);
+  ctx.commit(b, {.rule = rule,
+                 .root = n,
+                 .taken = {n},
+                 .replace = {{m[n].out[0], y}},
+                 .what = "its packed weight stands alone now"});
+}
+
+//   y = EmbedLayerNormalization (ids, segments, word, position, segment, gamma, beta)
+//   => SkipLayerNormalization (Gather (word, ids) + positions, Gather (segment, segments), gamma, beta)
+void split_embed_layer_norm(PassContext& ctx, const WeightOnlyOptions& options, NodeId n) {
+  Model& m = ctx.model;
+  const std::string rule = "split-embed-layer-norm";
+  const std::vector<ValueId> in = m[n].in;
+  const auto input = [&](size_t i) { return i < in.size() ? in[i] : ValueId{}; };
+  const Tensor* word = m.constant(input(2));
+  if (word == nullptr || word->count() < options.min_elements) return;
+  if ((m[n].output(1) && !m[m[n].out[1]].uses.empty()) || m[n].output(2))
+    return ctx.missed(rule, n, "its mask or sum output is used");
+  const float epsilon = m[n].attrs.f("epsilon", 1e-12f);
+  Builder b(m, ctx.values, n);
+  ValueId sum = b.op("Gather", {input(2), input(0)});
+  ValueId positions;
+  if (input(8)) {
+    positions = b.op("Gather", {input(3), input(8)});
+  } else {  // rows 0 to sequence length
+    const ValueId length = b.op("Shape", {input(0)}, attrs({{"start", int64_t{1}}, {"end", int64_t{2}}}));
+    positions = b.op("Slice", {input(3), b.ints({0}, "start"), length, b.ints({0}, "axes")});
+  }
+  sum = b.op("Add", {sum, positions});
+  const std::vector<ValueId> affine = {input(5), input(6)};
+  ValueId y;
+  if (input(4)) {
+    const ValueId segments = b.op("Gather", {input(4), input(1)});
+    y = b.op("SkipLayerNormalization", {sum, segments, affine[0], affine[1]}, attrs({{"epsilon", epsilon}}),
+             kContrib);
+  } else {
+    y = b.op("LayerNormalization", {sum, affine[0], affine[1]},
+             attrs({{"axis", int64_t{-1}}, {"epsilon", epsilon}}));
+  }
+  const bool standard = !input(4);
+  if (ctx.commit(b, {.rule = rule,
+                     .root = n,
+                     .taken = {n},
+                     .replace = {{m[n].out[0], y}},
+                     .what = "its tables stand alone now"}) &&
+      standard)
+    m.require_opset("", 17);
+}
+
+}  // namespace
+
+void split_fused_weights(PassContext& ctx, const WeightOnlyOptions& options) {
+  for (const GraphId g : nested_graphs(ctx.model, ctx.model.main()))
+    for (const NodeId n : ctx.model.nodes(g)) {
+      if (ctx.out_of_fuel()) return;
+      if (ctx.model[n].is("Attention", kContrib)) split_attention(ctx, options, n);
+      if (options.embeddings && ctx.model[n].is("EmbedLayerNormalization", kContrib))
+        split_embed_layer_norm(ctx, options, n);
+    }
+}
+
+}  // namespace lathe

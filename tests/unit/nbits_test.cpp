@@ -1,0 +1,124 @@
+#include "passes/quant/nbits.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "ir/base/rng.h"
+
+namespace lathe {
+namespace {
+
+Tensor random_matrix(int64_t k, int64_t n, uint64_t seed) {
+  Rng rng(seed);
+  Tensor t = Tensor::uninitialized(DType::F32, {k, n});
+  for (float& x : t.mutable_data<float>()) x = static_cast<float>(rng.normal());
+  return t;
+}
+
+// Code, scale and zero point of one element straight from the definition (onnxruntime mlas q4_dq.cpp), one by
+// one.
+struct Expected {
+  int code, zero;
+  float scale;
+};
+Expected define(const Tensor& w, int64_t row, int64_t col, const NBitsScheme& s) {
+  const auto v = w.data<float>();
+  const int64_t k = w.dims[0], n = w.dims[1], first = row / s.block * s.block,
+                last = std::min(k, first + s.block);
+  float low = v[static_cast<size_t>(first * n + col)], high = low;
+  for (int64_t r = first; r < last; ++r) {
+    low = std::min(low, v[static_cast<size_t>(r * n + col)]);
+    high = std::max(high, v[static_cast<size_t>(r * n + col)]);
+  }
+  const int top = (1 << s.bits) - 1, middle = 1 << (s.bits - 1);
+  Expected e{};
+  if (s.symmetric) {
+    e.scale = (std::fabs(low) > std::fabs(high) ? low : high) / static_cast<float>(-middle);
+    e.zero = middle;
+  } else {
+    low = std::min(low, 0.0f);
+    high = std::max(high, 0.0f);
+    e.scale = (high - low) / static_cast<float>(top);
+    e.zero = e.scale == 0
+                 ? 0
+                 : static_cast<int>(std::clamp(std::round(-low / e.scale), 0.0f, static_cast<float>(top)));
+  }
+  const float inverse = e.scale == 0 ? 0 : 1.0f / e.scale;
+  const float x = v[static_cast<size_t>(row * n + col)] * inverse + static_cast<float>(e.zero);
+  e.code = static_cast<int>(std::clamp(std::round(x), 0.0f, static_cast<float>(top)));
+  return e;
+}
+
+class NBits : public testing::TestWithParam<std::tuple<int, int, bool, int, int>> {};
+
+TEST_P(NBits, FollowsTheDefinition) {
+  const auto [bits, block, symmetric, k, n] = GetParam();
+  const NBitsScheme s{.bits = bits, .block = block, .symmetric = symmetric};
+  const Tensor w = random_matrix(k, n, 7);
+  const NBitsWeight q = quantize_nbits(w, false, s);
+  const int64_t blocks = (k + block - 1) / block;
+  ASSERT_EQ(q.codes.dims, (std::vector<int64_t>{n, blocks, int64_t{block} * bits / 8}));
+  ASSERT_EQ(q.zero_points.defined(), !symmetric);
+  const Tensor back = dequantize_nbits(q, k, n, false, s);
+  for (int64_t r = 0; r < k; ++r)
+    for (int64_t c = 0; c < n; ++c) {
+      const Expected e = define(w, r, c, s);
+      EXPECT_EQ(back.data<float>()[static_cast<size_t>(r * n + c)],
+                static_cast<float>(e.code - e.zero) * e.scale)
+          << r << ", " << c;
+    }
+  EXPECT_LE(q.max_error, symmetric ? 1.001 : 0.501 + 0.5);
+  EXPECT_GT(q.rms_error, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, NBits,
+                         testing::Values(std::tuple(4, 32, true, 96, 70), std::tuple(4, 16, false, 40, 3),
+                                         std::tuple(4, 128, true, 130, 65), std::tuple(8, 32, false, 64, 64),
+                                         std::tuple(2, 16, true, 17, 5), std::tuple(2, 64, false, 200, 129)));
+
+TEST(NBits, TransposedWeightGivesTheSameBytes) {
+  const Tensor w = random_matrix(64, 48, 3);
+  Tensor t = Tensor::uninitialized(DType::F32, {48, 64});
+  for (int64_t r = 0; r < 64; ++r)
+    for (int64_t c = 0; c < 48; ++c)
+      t.mutable_data<float>()[static_cast<size_t>(c * 64 + r)] =
+          w.data<float>()[static_cast<size_t>(r * 48 + c)];
+  const NBitsScheme s{.symmetric = false};
+  const NBitsWeight a = quantize_nbits(w, false, s), b = quantize_nbits(t, true, s);
+  EXPECT_TRUE(same_content(a.codes, b.codes));
+  EXPECT_TRUE(same_content(a.scales, b.scales));
+  EXPECT_TRUE(same_content(a.zero_points, b.zero_points));
+}
+
+TEST(NBits, ZeroBlocksAndSubnormalScalesAreExactOrZero) {
+  Tensor w = Tensor::make(DType::F32, {64, 2});
+  w.mutable_data<float>()[1] = std::numeric_limits<float>::denorm_min();
+  for (const bool symmetric : {true, false}) {
+    const NBitsScheme s{.symmetric = symmetric};
+    const Tensor back = dequantize_nbits(quantize_nbits(w, false, s), 64, 2, false, s);
+    for (const float x : back.data<float>()) EXPECT_NEAR(x, 0, 1e-37);
+  }
+}
+
+TEST(NBits, HalfScalesAreRoundedBeforeTheCodes) {
+  const Tensor w = random_matrix(32, 8, 5);
+  const NBitsScheme s{.half_scales = true};
+  const NBitsWeight q = quantize_nbits(w, false, s);
+  EXPECT_EQ(q.scales.dtype, DType::F16);
+  EXPECT_LT(q.max_error, 1.02);
+}
+
+TEST(NBits, RefusesWhatItCannotHold) {
+  Tensor w = random_matrix(32, 8, 5);
+  w.mutable_data<float>()[9] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THROW((void)quantize_nbits(w, false, {}), Error);
+  w.mutable_data<float>()[9] = std::numeric_limits<float>::infinity();
+  EXPECT_THROW((void)quantize_nbits(w, false, {}), Error);
+  EXPECT_THROW((void)quantize_nbits(Tensor::make(DType::F32, {4}), false, {}), Error);
+  EXPECT_THROW((void)quantize_nbits(Tensor::make(DType::I32, {4, 4}), false, {}), Error);
+}
+
+}  // namespace
+}  // namespace lathe
