@@ -3,8 +3,19 @@
 namespace lathe {
 
 void register_all_ops(OpRegistry& r) {
+  register_cast(r);
+  register_concat(r);
+  register_constant(r);
   register_elementwise_binary(r);
   register_elementwise_unary(r);
+  register_expand(r);
+  register_gather(r);
+  register_reshape(r);
+  register_scatter(r);
+  register_shape(r);
+  register_slice(r);
+  register_transpose(r);
+  register_where(r);
 }
 
 }  // namespace lathe

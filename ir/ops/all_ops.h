@@ -7,7 +7,18 @@ namespace lathe {
 void register_all_ops(OpRegistry& r);
 
 // One a family file, named register_<file>; alphabetical.
+void register_cast(OpRegistry& r);
+void register_concat(OpRegistry& r);
+void register_constant(OpRegistry& r);
 void register_elementwise_binary(OpRegistry& r);
 void register_elementwise_unary(OpRegistry& r);
+void register_expand(OpRegistry& r);
+void register_gather(OpRegistry& r);
+void register_reshape(OpRegistry& r);
+void register_scatter(OpRegistry& r);
+void register_shape(OpRegistry& r);
+void register_slice(OpRegistry& r);
+void register_transpose(OpRegistry& r);
+void register_where(OpRegistry& r);
 
 }  // namespace lathe

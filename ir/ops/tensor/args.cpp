@@ -5,14 +5,9 @@
 
 namespace lathe {
 
-int64_t axis_in(int64_t axis, int64_t rank) {
-  if (axis < -rank || axis >= rank) fail("axis {} is out of range for rank {}", axis, rank);
-  return axis < 0 ? axis + rank : axis;
-}
-
 std::vector<int64_t> axes_in(std::span<const int64_t> axes, int64_t rank) {
   std::vector<int64_t> out;
-  for (const int64_t a : axes) out.push_back(axis_in(a, rank));
+  for (const int64_t a : axes) out.push_back(normalize_axis(a, rank));
   std::sort(out.begin(), out.end());
   const auto twice = std::adjacent_find(out.begin(), out.end());
   if (twice != out.end()) fail("axis {} is given twice", *twice);

@@ -4,13 +4,12 @@
 #include <span>
 #include <vector>
 
+#include "ir/ops/broadcast.h"
 #include "ir/ops/eval_ctx.h"
 #include "ir/ops/infer_ctx.h"
 
 namespace lathe {
 
-// Kernels: 0 <= axis < rank, or an input error.
-int64_t axis_in(int64_t axis, int64_t rank);
 // Kernels: normalised, sorted, without repeats; an axis given twice is an input error.
 std::vector<int64_t> axes_in(std::span<const int64_t> axes, int64_t rank);
 // 0 <= i < size after counting a negative one from the back, or an input error.

@@ -35,10 +35,11 @@ Tensor to_strings(const Tensor& x) {
   if (!is_wide(x.dtype)) {
     for (size_t i = 0; i < out.size(); ++i) {
       const auto at = static_cast<int64_t>(i);
-      out[i] = is_floating(x.dtype) ? number_text(static_cast<float>(x.as_double(at))) : number_text(x.as_i64(at));
+      out[i] =
+          is_floating(x.dtype) ? number_text(static_cast<float>(x.as_double(at))) : number_text(x.as_i64(at));
     }
   } else if (x.dtype == DType::Bool) {
-    for (size_t i = 0; i < out.size(); ++i) out[i] = x.data<uint8_t>()[i] != 0 ? "1" : "0";
+    for (size_t i = 0; i < out.size(); ++i) out[i] = std::string(1, x.data<uint8_t>()[i] != 0 ? '1' : '0');
   } else {
     dispatch<Numbers>(x.dtype, [&]<class T>() {
       const auto v = x.data<T>();
@@ -66,11 +67,16 @@ double parse_float(std::string_view s) {
 
 const MiniFloat* eight_bit_float(DType t) {
   switch (t) {
-    case DType::F8E4M3FN: return &kF8E4M3FN;
-    case DType::F8E4M3FNUZ: return &kF8E4M3FNUZ;
-    case DType::F8E5M2: return &kF8E5M2;
-    case DType::F8E5M2FNUZ: return &kF8E5M2FNUZ;
-    default: return nullptr;
+    case DType::F8E4M3FN:
+      return &kF8E4M3FN;
+    case DType::F8E4M3FNUZ:
+      return &kF8E4M3FNUZ;
+    case DType::F8E5M2:
+      return &kF8E5M2;
+    case DType::F8E5M2FNUZ:
+      return &kF8E5M2FNUZ;
+    default:
+      return nullptr;
   }
 }
 
@@ -123,7 +129,8 @@ Tensor from_strings(const Tensor& x, DType to, bool saturate, char round) {
       int64_t v = 0;
       const auto end = std::from_chars(s.data(), s.data() + s.size(), v);
       uint64_t big = 0;
-      if (to == DType::U64 && std::from_chars(s.data(), s.data() + s.size(), big).ptr == s.data() + s.size() && !s.empty())
+      if (to == DType::U64 &&
+          std::from_chars(s.data(), s.data() + s.size(), big).ptr == s.data() + s.size() && !s.empty())
         v = static_cast<int64_t>(big);
       else if (end.ec != std::errc{} || end.ptr != s.data() + s.size())
         v = static_cast<int64_t>(std::clamp(parse_float(text[i]), -0x1p62, 0x1p62));
@@ -151,7 +158,8 @@ Tensor cast(const Tensor& x, DType to, bool saturate, char round) {
 
 DType target(const Attrs& attrs) {
   const int64_t to = attrs.i("to", 0);
-  if (to < 1 || to >= kDTypeCount || !is_valid(static_cast<DType>(to))) fail("element type {} is not known", to);
+  if (to < 1 || to >= kDTypeCount || !is_valid(static_cast<DType>(to)))
+    fail("element type {} is not known", to);
   return static_cast<DType>(to);
 }
 

@@ -32,9 +32,11 @@ void infer_concat(InferCtx& c) {
       out = *s;
       continue;
     }
-    if (s->size() != out.size()) c.contradiction(fmt::format("ranks {} and {} differ", out.size(), s->size()));
+    if (s->size() != out.size())
+      c.contradiction(fmt::format("ranks {} and {} differ", out.size(), s->size()));
     const auto a = static_cast<size_t>(normalize_axis(c, axis, static_cast<int64_t>(s->size())));
-    for (size_t k = 0; k < out.size(); ++k) out[k] = k == a ? out[k] + (*s)[k] : same_size(c, out[k], (*s)[k]);
+    for (size_t k = 0; k < out.size(); ++k)
+      out[k] = k == a ? out[k] + (*s)[k] : same_size(c, out[k], (*s)[k]);
   }
   if (valued && c.inputs() > 0) c.out_value(0, std::move(contents));
   if (!shaped) return c.out(0, c.dtype(0));
@@ -45,7 +47,7 @@ void infer_concat(InferCtx& c) {
 void eval_concat(EvalCtx& c) {
   if (c.inputs() == 0) fail("nothing to concatenate");
   std::vector<int64_t> dims = c.raw(0).dims;
-  const auto axis = static_cast<size_t>(axis_in(c.attrs().i("axis", 0), c.raw(0).rank()));
+  const auto axis = static_cast<size_t>(normalize_axis(c.attrs().i("axis", 0), c.raw(0).rank()));
   for (size_t i = 1; i < c.inputs(); ++i) {
     const Tensor& x = c.raw(i);
     if (x.dims.size() != dims.size()) fail("ranks {} and {} differ", dims.size(), x.rank());
@@ -102,7 +104,8 @@ void infer_split(InferCtx& c) {
       out[axis] = Dim::unknown();
     } else {
       out[axis] = i + 1 < parts ? each : left;
-      if (all.is_const() && out[axis].value() < 0) c.contradiction(fmt::format("{} do not split in {}", all.str(), n));
+      if (all.is_const() && out[axis].value() < 0)
+        c.contradiction(fmt::format("{} do not split in {}", all.str(), n));
       left = left - each;
     }
     c.out(i, c.dtype(0), std::move(out));
@@ -111,7 +114,7 @@ void infer_split(InferCtx& c) {
 
 void eval_split(EvalCtx& c) {
   const Tensor& x = c.raw(0);
-  const auto axis = static_cast<size_t>(axis_in(c.attrs().i("axis", 0), x.rank()));
+  const auto axis = static_cast<size_t>(normalize_axis(c.attrs().i("axis", 0), x.rank()));
   const int64_t all = x.dims[axis];
   const auto parts = static_cast<int64_t>(c.node().out.size());
   std::vector<int64_t> sizes;

@@ -96,7 +96,8 @@ void infer_constant_of_shape(InferCtx& c) {
     if (d.is_const() && d.value() < 0) c.contradiction(fmt::format("negative size {}", d.value()));
   if (value && (is_integer(dtype) || dtype == DType::Bool) && value->count() == 1 && want->size() <= 1) {
     const Dim n = want->empty() ? Dim(1) : (*want)[0];
-    if (n.is_const() && n.value() <= 64) c.out_value(0, Shape(static_cast<size_t>(n.value()), Dim(value->as_i64(0))));
+    if (n.is_const() && n.value() <= 64)
+      c.out_value(0, Shape(static_cast<size_t>(n.value()), Dim(value->as_i64(0))));
   }
   c.out(0, dtype, *want);
 }
@@ -172,7 +173,8 @@ void infer_range(InferCtx& c) {
 void eval_range(EvalCtx& c) {
   const Tensor &start = c.in(0), &limit = c.in(1), &delta = c.in(2);
   for (const Tensor* t : {&start, &limit, &delta})
-    if (t->count() != 1 || t->dtype != start.dtype) fail("start, limit and delta must be scalars of one type");
+    if (t->count() != 1 || t->dtype != start.dtype)
+      fail("start, limit and delta must be scalars of one type");
   dispatch<Numbers>(start.dtype, [&]<class T>() {
     using C = Compute<T>;
     const auto a = static_cast<C>(start.data<T>()[0]), b = static_cast<C>(limit.data<T>()[0]),
@@ -180,7 +182,8 @@ void eval_range(EvalCtx& c) {
     if (d == C(0)) fail("delta is 0");
     int64_t n = 0;
     if constexpr (std::is_floating_point_v<C>) {
-      const double count = std::ceil((static_cast<double>(b) - static_cast<double>(a)) / static_cast<double>(d));
+      const double count =
+          std::ceil((static_cast<double>(b) - static_cast<double>(a)) / static_cast<double>(d));
       if (!(count < 0x1p62)) fail("a range of {} elements", count);
       n = count > 0 ? static_cast<int64_t>(count) : 0;
     } else if (d > C(0) ? b > a : b < a) {

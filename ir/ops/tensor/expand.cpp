@@ -21,7 +21,8 @@ void infer_expand(InferCtx& c) {
     return c.out(0, c.dtype(0));
   }
   Shape out = broadcast_shapes(c, *s, *want);
-  // A small integer that is repeated a known number of times is shape arithmetic (torch: expand a scalar to [rank]).
+  // A small integer that is repeated a known number of times is shape arithmetic (torch: expand a scalar to
+  // [rank]).
   if (out.size() <= 1) {
     const auto v = c.value(0);
     const Dim n = out.empty() ? Dim(1) : out[0];

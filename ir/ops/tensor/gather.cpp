@@ -42,7 +42,7 @@ void infer_gather(InferCtx& c) {
 void eval_gather(EvalCtx& c) {
   const Tensor& data = c.raw(0);
   const Tensor& indices = c.raw(1);
-  const auto axis = static_cast<size_t>(axis_in(c.attrs().i("axis", 0), data.rank()));
+  const auto axis = static_cast<size_t>(normalize_axis(c.attrs().i("axis", 0), data.rank()));
   std::vector<int64_t> dims(data.dims.begin(), data.dims.begin() + static_cast<std::ptrdiff_t>(axis));
   dims.insert(dims.end(), indices.dims.begin(), indices.dims.end());
   dims.insert(dims.end(), data.dims.begin() + static_cast<std::ptrdiff_t>(axis) + 1, data.dims.end());
@@ -60,12 +60,13 @@ void eval_gather(EvalCtx& c) {
   if (y.count() > 0) {
     std::byte* to = y.mutable_bytes().data();
     const std::byte* base = from.bytes().data();
-    parallel_for(outer * picks, std::max<int64_t>(1, kChunkBytes / std::max<int64_t>(run, 8)), [&](int64_t b, int64_t e) {
-      for (int64_t k = b; k < e; ++k) {
-        const int64_t row = (k / picks) * size + index[static_cast<size_t>(k % picks)];
-        std::memcpy(to + k * run, base + row * run, static_cast<size_t>(run));
-      }
-    });
+    parallel_for(outer * picks, std::max<int64_t>(1, kChunkBytes / std::max<int64_t>(run, 8)),
+                 [&](int64_t b, int64_t e) {
+                   for (int64_t k = b; k < e; ++k) {
+                     const int64_t row = (k / picks) * size + index[static_cast<size_t>(k % picks)];
+                     std::memcpy(to + k * run, base + row * run, static_cast<size_t>(run));
+                   }
+                 });
   }
   u.finish(c, 0, y);
 }
@@ -81,8 +82,9 @@ void infer_gather_elements(InferCtx& c) {
 void eval_gather_elements(EvalCtx& c) {
   const Tensor& data = c.raw(0);
   const Tensor& indices = c.raw(1);
-  if (indices.rank() != data.rank()) fail("indices of rank {} for data of rank {}", indices.rank(), data.rank());
-  const auto axis = static_cast<size_t>(axis_in(c.attrs().i("axis", 0), data.rank()));
+  if (indices.rank() != data.rank())
+    fail("indices of rank {} for data of rank {}", indices.rank(), data.rank());
+  const auto axis = static_cast<size_t>(normalize_axis(c.attrs().i("axis", 0), data.rank()));
   for (size_t k = 0; k < data.dims.size(); ++k)
     if (k != axis && indices.dims[k] > data.dims[k])
       fail("axis {} of the indices has size {}, data has {}", k, indices.dims[k], data.dims[k]);
@@ -111,7 +113,8 @@ void infer_gather_nd(InferCtx& c) {
     return c.out(0, c.dtype(0));
   const int64_t depth = indices->back().value(), batch = c.attrs().i("batch_dims", 0);
   const auto rank = static_cast<int64_t>(data->size());
-  if (batch < 0 || depth < 1 || batch >= static_cast<int64_t>(indices->size()) || batch > rank || depth > rank - batch)
+  if (batch < 0 || depth < 1 || batch >= static_cast<int64_t>(indices->size()) || batch > rank ||
+      depth > rank - batch)
     c.contradiction(fmt::format("indices of depth {} for rank {} with {} batch dims", depth, rank, batch));
   Shape out(indices->begin(), indices->end() - 1);
   out.insert(out.end(), data->begin() + batch + depth, data->end());

@@ -7,8 +7,8 @@
 
 namespace lathe {
 
-// The last axis of `indices` holds tuples of `depth` coordinates, counted from axis `batch` of data on. Checks ranks
-// and every coordinate.
+// The last axis of `indices` holds tuples of `depth` coordinates, counted from axis `batch` of data on.
+// Checks ranks and every coordinate.
 struct IndexTuples {
   IndexTuples(const Tensor& data, const Tensor& indices, int64_t batch);
   int64_t depth = 0;

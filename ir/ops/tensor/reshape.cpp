@@ -1,4 +1,5 @@
-// Ops that only rename dims: Reshape, Flatten, Squeeze, Unsqueeze, Identity. Their kernels share the input's bytes.
+// Ops that only rename dims: Reshape, Flatten, Squeeze, Unsqueeze, Identity. Their kernels share the input's
+// bytes.
 #include <algorithm>
 
 #include "ir/ops/all_ops.h"
@@ -115,7 +116,7 @@ void infer_flatten(InferCtx& c) {
 void eval_flatten(EvalCtx& c) {
   const Tensor& x = c.raw(0);
   int64_t axis = c.attrs().i("axis", 1);
-  if (axis != x.rank()) axis = axis_in(axis, x.rank());
+  if (axis != x.rank()) axis = normalize_axis(axis, x.rank());
   const std::span<const int64_t> dims = x.dims;
   c.set(0, share(x, {element_count(dims.first(static_cast<size_t>(axis))),
                      element_count(dims.subspan(static_cast<size_t>(axis)))}));

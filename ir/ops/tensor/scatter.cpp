@@ -4,6 +4,7 @@
 
 #include "ir/ops/all_ops.h"
 #include "ir/ops/dispatch.h"
+#include "ir/ops/int_math.h"
 #include "ir/ops/tensor/args.h"
 #include "ir/ops/tensor/index_tuples.h"
 #include "ir/ops/tensor/strided.h"
@@ -26,16 +27,18 @@ Reduction reduction_of(const Attrs& attrs) {
 
 template <class T>
 T reduce(Reduction how, T a, T b) {
-  using C = Compute<T>;
-  // Integers wrap; small ones are promoted to int, so unsigned arithmetic of the widest kind avoids overflow.
-  using W = std::conditional_t<std::is_integral_v<C>, uint64_t, C>;
-  const auto x = static_cast<C>(a), y = static_cast<C>(b);
+  const auto x = static_cast<Compute<T>>(a), y = static_cast<Compute<T>>(b);
   switch (how) {
-    case Reduction::add: return static_cast<T>(static_cast<C>(static_cast<W>(x) + static_cast<W>(y)));
-    case Reduction::mul: return static_cast<T>(static_cast<C>(static_cast<W>(x) * static_cast<W>(y)));
-    case Reduction::min: return y < x || y != y ? b : a;  // NaN stays
-    case Reduction::max: return y > x || y != y ? b : a;
-    case Reduction::none: break;
+    case Reduction::add:
+      return static_cast<T>(wrap_add(x, y));
+    case Reduction::mul:
+      return static_cast<T>(wrap_mul(x, y));
+    case Reduction::min:
+      return y < x || y != y ? b : a;  // NaN stays
+    case Reduction::max:
+      return y > x || y != y ? b : a;
+    case Reduction::none:
+      break;
   }
   return b;
 }
@@ -58,10 +61,12 @@ void eval_scatter_elements(EvalCtx& c) {
   const Tensor& indices = c.raw(1);
   const Tensor& updates = c.in(2);
   if (indices.rank() != data.rank() || updates.dims != indices.dims)
-    fail("data, indices and updates have ranks {}, {} and {} or other shapes", data.rank(), indices.rank(), updates.rank());
+    fail("data, indices and updates have ranks {}, {} and {} or other shapes", data.rank(), indices.rank(),
+         updates.rank());
   if (data.rank() == 0) fail("data must have rank 1 at least");
-  if (updates.dtype != data.dtype) fail("updates are {}, data is {}", onnx_name(updates.dtype), onnx_name(data.dtype));
-  const auto axis = static_cast<size_t>(axis_in(c.attrs().i("axis", 0), data.rank()));
+  if (updates.dtype != data.dtype)
+    fail("updates are {}, data is {}", onnx_name(updates.dtype), onnx_name(data.dtype));
+  const auto axis = static_cast<size_t>(normalize_axis(c.attrs().i("axis", 0), data.rank()));
   for (size_t k = 0; k < data.dims.size(); ++k)
     if (k != axis && indices.dims[k] > data.dims[k])
       fail("axis {} of the indices has size {}, data has {}", k, indices.dims[k], data.dims[k]);
@@ -81,7 +86,8 @@ void eval_scatter_elements(EvalCtx& c) {
     with_unit(from.dtype, [&]<class U>(U) {
       const U* values = units<U>(from);
       U* to = mutable_units<U>(y);
-      for_each_offset(indices.dims, strides, [&](int64_t k, int64_t offset) { to[place(k, offset)] = values[k]; });
+      for_each_offset(indices.dims, strides,
+                      [&](int64_t k, int64_t offset) { to[place(k, offset)] = values[k]; });
     });
     return u.finish(c, 0, y);
   }
@@ -101,7 +107,8 @@ void eval_scatter_nd(EvalCtx& c) {
   const Tensor& data = c.raw(0);
   const Tensor& indices = c.raw(1);
   const Tensor& updates = c.in(2);
-  if (updates.dtype != data.dtype) fail("updates are {}, data is {}", onnx_name(updates.dtype), onnx_name(data.dtype));
+  if (updates.dtype != data.dtype)
+    fail("updates are {}, data is {}", onnx_name(updates.dtype), onnx_name(data.dtype));
   const IndexTuples tuples(data, indices, 0);
   std::vector<int64_t> want(indices.dims.begin(), indices.dims.end() - 1);
   want.insert(want.end(), data.dims.begin() + tuples.depth, data.dims.end());
@@ -138,7 +145,7 @@ void eval_scatter_nd(EvalCtx& c) {
 void eval_tensor_scatter(EvalCtx& c) {
   const Tensor& past = c.raw(0);
   const Tensor& update = c.raw(1);
-  const auto axis = static_cast<size_t>(axis_in(c.attrs().i("axis", -2), past.rank()));
+  const auto axis = static_cast<size_t>(normalize_axis(c.attrs().i("axis", -2), past.rank()));
   if (axis == 0) fail("axis 0 is the batch");
   if (update.rank() != past.rank()) fail("ranks {} and {} differ", past.rank(), update.rank());
   for (size_t k = 0; k < past.dims.size(); ++k)
@@ -155,7 +162,8 @@ void eval_tensor_scatter(EvalCtx& c) {
   const Tensor from = u.enter(update);
   Tensor y = owned_copy(c, u, u.enter(past));
   const std::span<const int64_t> dims = past.dims;
-  const int64_t middle = element_count(dims.subspan(1, axis - 1)), inner = element_count(dims.subspan(axis + 1));
+  const int64_t middle = element_count(dims.subspan(1, axis - 1)),
+                inner = element_count(dims.subspan(axis + 1));
   const int64_t room = dims[axis], length = update.dims[axis], run = inner * bit_width(from.dtype) / 8;
   if (run > 0) {
     for (int64_t b = 0; b < dims[0]; ++b) {

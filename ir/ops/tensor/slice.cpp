@@ -28,7 +28,8 @@ Span clamp_span(int64_t start, int64_t end, int64_t step, int64_t dim) {
 
 // ---------------------------------------------------------------- inference
 
-constexpr int64_t kFar = std::numeric_limits<int32_t>::max();  // exporters spell "to the end" as INT32_MAX or INT64_MAX
+constexpr int64_t kFar =
+    std::numeric_limits<int32_t>::max();  // exporters spell "to the end" as INT32_MAX or INT64_MAX
 
 // A bound of a slice of `dim` elements, inside [0, dim]; nullopt where its place is not known.
 std::optional<Dim> bound(Dim b, Dim dim) {
@@ -70,7 +71,8 @@ void infer_slice(InferCtx& c) {
   const Shape* s = c.shape(0);
   if (s == nullptr) return c.out(0, c.dtype(0));
   const auto starts = ints_or_value(c, 1), ends = ints_or_value(c, 2), steps = ints_or_value(c, 4);
-  std::optional<int64_t> count = starts ? std::optional(static_cast<int64_t>(starts->size())) : known_length(c, 1);
+  std::optional<int64_t> count =
+      starts ? std::optional(static_cast<int64_t>(starts->size())) : known_length(c, 1);
   if (!count && ends) count = static_cast<int64_t>(ends->size());
   std::vector<int64_t> axes;
   if (c.has(3)) {
@@ -86,8 +88,12 @@ void infer_slice(InferCtx& c) {
   bool known = true;
   for (size_t k = 0; k < axes.size(); ++k) {
     const auto a = static_cast<size_t>(axes[k]);
-    const auto at = [&](const std::optional<Shape>& v) { return v && k < v->size() ? (*v)[k] : Dim::unknown(); };
-    const std::optional<Dim> step = c.has(4) ? (steps && k < steps->size() ? std::optional((*steps)[k]) : std::nullopt) : std::optional(Dim(1));
+    const auto at = [&](const std::optional<Shape>& v) {
+      return v && k < v->size() ? (*v)[k] : Dim::unknown();
+    };
+    const std::optional<Dim> step =
+        c.has(4) ? (steps && k < steps->size() ? std::optional((*steps)[k]) : std::nullopt)
+                 : std::optional(Dim(1));
     if (step && step->is_const(0)) c.contradiction("step 0");
     out[a] = sliced_size(at(starts), at(ends), step, (*s)[a]);
     known = known && step && step->is_const() && at(starts).is_const() && at(ends).is_const();
@@ -97,8 +103,10 @@ void infer_slice(InferCtx& c) {
       const auto n = static_cast<int64_t>(v->size());
       Shape part;
       const Span span = axes.empty() ? Span{0, 1, n}
-                                     : clamp_span((*starts)[0].value(), (*ends)[0].value(), c.has(4) ? (*steps)[0].value() : 1, n);
-      for (int64_t i = 0; i < span.size; ++i) part.push_back((*v)[static_cast<size_t>(span.start + i * span.step)]);
+                                     : clamp_span((*starts)[0].value(), (*ends)[0].value(),
+                                                  c.has(4) ? (*steps)[0].value() : 1, n);
+      for (int64_t i = 0; i < span.size; ++i)
+        part.push_back((*v)[static_cast<size_t>(span.start + i * span.step)]);
       c.out_value(0, std::move(part));
     }
   }
@@ -116,7 +124,8 @@ void eval_slice(EvalCtx& c) {
   std::vector<int64_t> steps(starts.size(), 1);
   if (const Tensor* s = c.maybe(4)) steps = s->to_i64();
   if (ends.size() != starts.size() || axes.size() != starts.size() || steps.size() != starts.size())
-    fail("starts, ends, axes and steps have {}, {}, {} and {} entries", starts.size(), ends.size(), axes.size(), steps.size());
+    fail("starts, ends, axes and steps have {}, {}, {} and {} entries", starts.size(), ends.size(),
+         axes.size(), steps.size());
   axes_in(axes, x.rank());  // in range, none twice
 
   Units u(x.dtype);
@@ -125,7 +134,7 @@ void eval_slice(EvalCtx& c) {
   box.dims = x.dims;
   box.from = row_major(x.dims);
   for (size_t k = 0; k < axes.size(); ++k) {
-    const auto a = static_cast<size_t>(axis_in(axes[k], x.rank()));
+    const auto a = static_cast<size_t>(normalize_axis(axes[k], x.rank()));
     if (steps[k] == 0) fail("step 0");
     const Span span = clamp_span(starts[k], ends[k], steps[k], x.dims[a]);
     box.dims[a] = span.size;
@@ -133,7 +142,8 @@ void eval_slice(EvalCtx& c) {
     box.from_offset += span.start * box.from[a];
     box.from[a] = span.size == 1 ? 0 : box.from[a] * span.step;
   }
-  if (box.dims == x.dims && box.from == row_major(x.dims) && box.from_offset == 0) return c.set(0, share(x, x.dims));
+  if (box.dims == x.dims && box.from == row_major(x.dims) && box.from_offset == 0)
+    return c.set(0, share(x, x.dims));
   box.to = row_major(box.dims);
   Tensor& y = u.out(c, 0, box.dims);
   copy_strided(from.dtype, y.mutable_bytes().data(), from.bytes().data(), std::move(box));

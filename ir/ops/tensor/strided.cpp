@@ -9,7 +9,7 @@
 namespace lathe {
 namespace {
 
-constexpr int64_t kTile = 16;              // a tile of a transposition: two cache lines wide at 8 bytes
+constexpr int64_t kTile = 16;  // a tile of a transposition: two cache lines wide at 8 bytes
 constexpr int64_t kChunkElements = 1 << 15;
 
 // Drops axes of size 1 and merges neighbours that are one run in both layouts.
@@ -45,8 +45,8 @@ void copy_row(U* to, int64_t to_step, const U* from, int64_t from_step, int64_t 
 
 // rows x cols, tile by tile, so that both sides stay in cache whichever of them runs across.
 template <class U>
-void copy_tiled(U* to, int64_t to_row, int64_t to_col, const U* from, int64_t from_row, int64_t from_col, int64_t rows,
-                int64_t cols) {
+void copy_tiled(U* to, int64_t to_row, int64_t to_col, const U* from, int64_t from_row, int64_t from_col,
+                int64_t rows, int64_t cols) {
   for (int64_t r0 = 0; r0 < rows; r0 += kTile) {
     const int64_t r1 = std::min(rows, r0 + kTile);
     for (int64_t c0 = 0; c0 < cols; c0 += kTile) {
@@ -137,7 +137,8 @@ std::vector<int64_t> row_major(std::span<const int64_t> dims) {
 void copy_strided(DType dtype, std::byte* to, const std::byte* from, StridedBox box) {
   if (std::find(box.dims.begin(), box.dims.end(), 0) != box.dims.end()) return;
   simplify(box);
-  with_unit(dtype, [&]<class U>(U) { copy_box(reinterpret_cast<U*>(to), reinterpret_cast<const U*>(from), box); });
+  with_unit(dtype,
+            [&]<class U>(U) { copy_box(reinterpret_cast<U*>(to), reinterpret_cast<const U*>(from), box); });
 }
 
 }  // namespace lathe

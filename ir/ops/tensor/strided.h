@@ -17,7 +17,8 @@ struct StridedBox {
   int64_t to_offset = 0, from_offset = 0;
 };
 
-// dtype gives the element size (8 bits or more). The caller has checked that the box lies inside both buffers.
+// dtype gives the element size (8 bits or more). The caller has checked that the box lies inside both
+// buffers.
 void copy_strided(DType dtype, std::byte* to, const std::byte* from, StridedBox box);
 
 // Calls body(k, offset) for each index of a box in row-major order: k counts, offset adds up the strides.

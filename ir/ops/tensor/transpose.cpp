@@ -50,7 +50,10 @@ void permute(EvalCtx& c, const Tensor& x, const std::vector<int64_t>& view, cons
 void infer_transpose(InferCtx& c) {
   const Shape* s = c.shape(0);
   auto perm = c.attrs().ints("perm");
-  if (s == nullptr) return c.out(0, c.dtype(0), perm.empty() ? std::nullopt : std::optional(unknown_shape(static_cast<int64_t>(perm.size()))));
+  if (s == nullptr)
+    return c.out(
+        0, c.dtype(0),
+        perm.empty() ? std::nullopt : std::optional(unknown_shape(static_cast<int64_t>(perm.size()))));
   if (perm.empty()) perm = reversed_axes(s->size());
   if (!is_permutation_of_rank(perm, s->size()))
     c.contradiction(fmt::format("perm is no permutation of the {} axes", s->size()));

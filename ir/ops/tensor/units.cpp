@@ -9,7 +9,8 @@ Tensor unpack(const Tensor& t) {
   Tensor out = Tensor::uninitialized(DType::U8, t.dims);
   auto to = out.mutable_data<uint8_t>();
   const auto from = t.data<uint8_t>();
-  const unsigned bits = static_cast<unsigned>(bit_width(t.dtype)), per_byte = 8 / bits, mask = (1u << bits) - 1;
+  const unsigned bits = static_cast<unsigned>(bit_width(t.dtype)), per_byte = 8 / bits,
+                 mask = (1u << bits) - 1;
   for (size_t i = 0; i < to.size(); ++i)
     to[i] = static_cast<uint8_t>((from[i / per_byte] >> (bits * (i % per_byte))) & mask);
   return out;

@@ -1,5 +1,6 @@
-// Data movement does not read its elements: it moves units of 1, 2, 4, 8 or 16 bytes. Units turns any tensor into such
-// a one and back. Packed 4- and 2-bit elements become one byte each; strings become indices into a table.
+// Data movement does not read its elements: it moves units of 1, 2, 4, 8 or 16 bytes. Units turns any tensor
+// into such a one and back. Packed 4- and 2-bit elements become one byte each; strings become indices into a
+// table.
 #pragma once
 #include <cstring>
 #include <string>
@@ -18,7 +19,9 @@ class Units {
   Tensor leave(Tensor t) const;
 
   // Allocates output i in units; finish() turns it into the op's element type.
-  Tensor& out(EvalCtx& c, size_t i, std::vector<int64_t> dims) const { return c.out(i, dtype(), std::move(dims)); }
+  Tensor& out(EvalCtx& c, size_t i, std::vector<int64_t> dims) const {
+    return c.out(i, dtype(), std::move(dims));
+  }
   void finish(EvalCtx& c, size_t i, Tensor& t) const {
     if (dtype() != dtype_) c.set(i, leave(std::move(t)));
   }
@@ -37,12 +40,18 @@ struct Unit {
 template <class F>
 void with_unit(DType dtype, F&& f) {
   switch (bit_width(dtype)) {
-    case 8: return f(Unit<1>{});
-    case 16: return f(Unit<2>{});
-    case 32: return f(Unit<4>{});
-    case 64: return f(Unit<8>{});
-    case 128: return f(Unit<16>{});
-    default: fail("elements of type {} cannot be moved one by one", onnx_name(dtype));
+    case 8:
+      return f(Unit<1>{});
+    case 16:
+      return f(Unit<2>{});
+    case 32:
+      return f(Unit<4>{});
+    case 64:
+      return f(Unit<8>{});
+    case 128:
+      return f(Unit<16>{});
+    default:
+      fail("elements of type {} cannot be moved one by one", onnx_name(dtype));
   }
 }
 

@@ -92,7 +92,8 @@ void eval_trilu(EvalCtx& c) {
     const int64_t first = upper ? edge : 0, last = upper ? cols : edge;
     std::byte* to = y.mutable_bytes().data() + r * cols * unit;
     std::memset(to, 0, static_cast<size_t>(cols * unit));
-    std::memcpy(to + first * unit, from.bytes().data() + (r * cols + first) * unit, static_cast<size_t>((last - first) * unit));
+    std::memcpy(to + first * unit, from.bytes().data() + (r * cols + first) * unit,
+                static_cast<size_t>((last - first) * unit));
   }
   u.finish(c, 0, y);
 }
@@ -104,7 +105,8 @@ void infer_compress(InferCtx& c) {
   if (!c.attrs().has("axis")) return c.out(0, c.dtype(0), unknown_shape(1));
   if (s == nullptr) return c.out(0, c.dtype(0));
   Shape out = *s;
-  out[static_cast<size_t>(normalize_axis(c, c.attrs().i("axis", 0), static_cast<int64_t>(s->size())))] = Dim::unknown();
+  out[static_cast<size_t>(normalize_axis(c, c.attrs().i("axis", 0), static_cast<int64_t>(s->size())))] =
+      Dim::unknown();
   c.out(0, c.dtype(0), std::move(out));
 }
 
@@ -113,7 +115,7 @@ void eval_compress(EvalCtx& c) {
   if (cond.rank() != 1 || cond.dtype != DType::Bool) fail("the condition must be a vector of bool");
   const bool flat = !c.attrs().has("axis");
   const Tensor x = flat ? data.reshaped({data.count()}) : data;
-  const auto axis = static_cast<size_t>(axis_in(c.attrs().i("axis", 0), x.rank()));
+  const auto axis = static_cast<size_t>(normalize_axis(c.attrs().i("axis", 0), x.rank()));
   if (cond.dims[0] > x.dims[axis]) fail("{} conditions for size {}", cond.dims[0], x.dims[axis]);
   std::vector<int64_t> keep;
   for (int64_t i = 0; i < cond.dims[0]; ++i)
@@ -155,7 +157,8 @@ void eval_non_zero(EvalCtx& c) {
     const int64_t unit = bit_width(from.dtype) / 8;
     const std::byte* p = from.bytes().data();
     for (int64_t i = 0; i < n; ++i)
-      if (std::any_of(p + i * unit, p + (i + 1) * unit, [](std::byte b) { return b != std::byte{0}; })) hits.push_back(i);
+      if (std::any_of(p + i * unit, p + (i + 1) * unit, [](std::byte b) { return b != std::byte{0}; }))
+        hits.push_back(i);
   }
   const auto rank = static_cast<int64_t>(x.dims.size()), count = static_cast<int64_t>(hits.size());
   const auto y = c.out(0, DType::I64, {rank, count}).mutable_data<int64_t>();
