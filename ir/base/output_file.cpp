@@ -36,7 +36,7 @@ OutputFile::OutputFile(std::filesystem::path target) : target_(std::move(target)
     fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (fd_ < 0 && errno != EEXIST) fail("{}: cannot create: {}", target_.string(), std::strerror(errno));
   }
-  struct stat st {};  // an existing target keeps its permissions
+  struct stat st{};  // an existing target keeps its permissions
   if (::stat(target_.c_str(), &st) == 0) (void)::fchmod(fd_, st.st_mode & 0777);
   buffer_.reserve(kBuffer);
 }

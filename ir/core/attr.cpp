@@ -1,6 +1,7 @@
 #include "ir/core/attr.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "ir/base/hash.h"
 

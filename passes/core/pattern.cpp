@@ -83,7 +83,7 @@ Pat commutative_op(std::string type, Pat a, Pat b) {
   return Pat(std::move(p));
 }
 
-Pat bind(Var v, Pat pattern) {
+Pat bind(Var v, const Pat& pattern) {
   auto p = std::make_shared<PatNode>(*pattern);
   p->var = v.id();
   return Pat(std::move(p));
@@ -108,9 +108,9 @@ Pat maybe(std::string type, Pat inner) {
   return Pat(std::move(p));
 }
 
-Pat square(Pat x) { return one_of({op("Pow", {x, 2.0}), op("Mul", {x, x})}); }
+Pat square(const Pat& x) { return one_of({op("Pow", {x, 2.0}), op("Mul", {x, x})}); }
 
-Pat operator*(Pat a, Pat b) {
+Pat operator*(const Pat& a, const Pat& b) {
   auto p = node(Kind::product);
   p->number = 1;
   multiply(*p, a, 1);
@@ -118,7 +118,7 @@ Pat operator*(Pat a, Pat b) {
   return Pat(std::move(p));
 }
 
-Pat operator/(Pat a, Pat b) {
+Pat operator/(const Pat& a, const Pat& b) {
   auto p = node(Kind::product);
   p->number = 1;
   multiply(*p, a, 1);
@@ -126,14 +126,14 @@ Pat operator/(Pat a, Pat b) {
   return Pat(std::move(p));
 }
 
-Pat operator+(Pat a, Pat b) {
+Pat operator+(const Pat& a, const Pat& b) {
   auto p = node(Kind::sum);
   add(*p, a, 1);
   add(*p, b, 1);
   return Pat(std::move(p));
 }
 
-Pat operator-(Pat a, Pat b) {
+Pat operator-(const Pat& a, const Pat& b) {
   auto p = node(Kind::sum);
   add(*p, a, 1);
   add(*p, b, -1);

@@ -61,16 +61,16 @@ Pat op(std::string type, std::vector<Pat> operands, std::vector<AttrWant> attrs 
        std::string domain = {});
 Pat commutative_op(std::string type, Pat a, Pat b);
 // The op's output value is also bound to v.
-Pat bind(Var v, Pat op);
+Pat bind(Var v, const Pat& op);
 Pat constant(Var v);                        // any constant tensor
 Pat one_of(std::vector<Pat> alternatives);  // first that matches
 Pat maybe(std::string type, Pat inner);     // type(inner) or inner (casts)
-Pat square(Pat x);                          // Pow(x, 2) or x * x, as one leaf
+Pat square(const Pat& x);                   // Pow(x, 2) or x * x, as one leaf
 
-Pat operator*(Pat a, Pat b);
-Pat operator/(Pat a, Pat b);
-Pat operator+(Pat a, Pat b);
-Pat operator-(Pat a, Pat b);
+Pat operator*(const Pat& a, const Pat& b);
+Pat operator/(const Pat& a, const Pat& b);
+Pat operator+(const Pat& a, const Pat& b);
+Pat operator-(const Pat& a, const Pat& b);
 
 // Op types that can be at the root of a match ("" domain unless given as domain::type).
 std::vector<std::string> root_ops(const Pat& p);
