@@ -35,7 +35,7 @@ bool same(const T& a, const T& b) {
   return a == b;
 }
 bool same(float a, float b) {
-  return std::memcmp(&a, &b, sizeof a) == 0;
+  return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
 }  // NaN equals itself, -0 differs from 0
 template <class T>
 bool same(const std::vector<T>& a, const std::vector<T>& b) {
