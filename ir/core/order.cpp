@@ -1,5 +1,7 @@
 #include "ir/core/order.h"
 
+#include <boost/graph/dominator_tree.hpp>
+#include <boost/graph/reverse_graph.hpp>
 #include <boost/graph/topological_sort.hpp>
 #include <unordered_map>
 #include <unordered_set>
@@ -25,7 +27,37 @@ bool in_order(const Model& m, GraphId g) {
   return true;
 }
 
+// Lengauer-Tarjan on a graph whose edges lead away from `entry`.
+template <class Graph>
+std::unordered_map<NodeId, NodeId> dominator_tree(const Graph& graph, const std::vector<uint32_t>& nodes,
+                                                  NodeId entry) {
+  std::unordered_map<uint32_t, size_t> index;
+  for (size_t i = 0; i < nodes.size(); ++i) index[nodes[i]] = i;
+  constexpr uint32_t kNone = ~0u;
+  std::vector<uint32_t> parent(nodes.size(), kNone);
+  std::vector<size_t> times(nodes.size());
+  std::vector<uint32_t> parents(nodes.size(), kNone), by_time(nodes.size(), kNone);
+  const auto index_map = boost::make_assoc_property_map(index);
+  const auto at = [&](auto& v) { return boost::make_iterator_property_map(v.begin(), index_map); };
+  boost::lengauer_tarjan_dominator_tree(graph, entry.v, index_map, at(times), at(parents), by_time,
+                                        at(parent));
+  std::unordered_map<NodeId, NodeId> out;
+  for (size_t i = 0; i < nodes.size(); ++i)
+    if (parent[i] != kNone) out[NodeId{nodes[i]}] = NodeId{parent[i]};
+  return out;
+}
+
 }  // namespace
+
+std::unordered_map<NodeId, NodeId> dominators(const Model& m, GraphId g) {
+  const DependencyGraph graph(m, g, DependencyGraph::Ports::with);
+  return dominator_tree(boost::make_reverse_graph(graph), graph.nodes(), m[g].params);
+}
+
+std::unordered_map<NodeId, NodeId> post_dominators(const Model& m, GraphId g) {
+  const DependencyGraph graph(m, g, DependencyGraph::Ports::with);
+  return dominator_tree(graph, graph.nodes(), m[g].ret);
+}
 
 std::vector<NodeId> topological_order(const Model& m, GraphId g) {
   const DependencyGraph graph(m, g);
