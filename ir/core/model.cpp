@@ -63,6 +63,14 @@ ValueId Model::add_initializer(GraphId g, Tensor tensor, std::string name) {
   return v;
 }
 
+ValueId Model::add_unnamed_constant(GraphId g, Tensor tensor) {
+  const ValueId v = new_value({}, 0, g, {});
+  at(v).type = Type::tensor(tensor.dtype, Shape(tensor.dims.begin(), tensor.dims.end()));
+  at(v).constant = std::make_shared<const Tensor>(std::move(tensor));
+  graphs_[g.v].initializers.push_back(v);
+  return v;
+}
+
 ValueId Model::add_sparse_initializer(GraphId g, SparseTensor tensor, std::string name) {
   const ValueId v = new_value({}, 0, g, std::move(name));
   at(v).type = Type::tensor(tensor.values.dtype, Shape(tensor.dims.begin(), tensor.dims.end()));
@@ -186,6 +194,7 @@ void Model::erase(NodeId n) {
   node.erased = true;
   node.attrs = {};
   node.notes = nullptr;
+  node.spelling = nullptr;
   ++edits_;
 }
 
@@ -220,6 +229,20 @@ void Model::set_notes(NodeId n, NotesPtr notes) {
   at(n).notes = std::move(notes);
   ++edits_;
 }
+
+void Model::set_attrs(NodeId n, Attrs attrs) {
+  at(n).attrs = std::move(attrs);
+  ++edits_;
+}
+
+void Model::set_inputs(NodeId n, std::vector<ValueId> in) {
+  for (size_t i = 0; i < at(n).in.size(); ++i) drop_use(at(n).in[i], n, i);
+  at(n).in = std::move(in);
+  for (size_t i = 0; i < at(n).in.size(); ++i) add_use(at(n).in[i], n, i);
+  ++edits_;
+}
+
+void Model::set_spelling(NodeId n, SpellingPtr spelling) { at(n).spelling = std::move(spelling); }
 
 void Model::set_constant(ValueId v, TensorPtr t) {
   at(v).constant = std::move(t);
@@ -258,6 +281,17 @@ void Model::erase_initializer(ValueId v) {
   at(v).erased = true;
   at(v).constant = nullptr;
   at(v).sparse = nullptr;
+  ++edits_;
+}
+
+void Model::erase_initializers(GraphId g, const std::function<bool(ValueId)>& drop) {
+  std::erase_if(graphs_[g.v].initializers, [&](ValueId v) {
+    if (!drop(v)) return false;
+    if (!at(v).uses.empty()) throw std::logic_error("erase_initializers: '" + at(v).name + "' is still used");
+    at(v).constant = nullptr;
+    if (!at(v).def) at(v).erased = true;
+    return true;
+  });
   ++edits_;
 }
 

@@ -6,6 +6,7 @@
 //
 // A reference to a Node, Value or Graph is valid until the next creation of one: keep ids across edits.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,6 +30,10 @@ struct Notes {
   bool operator==(const Notes&) const = default;
 };
 using NotesPtr = std::shared_ptr<const Notes>;
+
+// How the file spelled a node, where that is not the canonical form (ir/onnx/lift/spelling.h).
+struct Spelling;
+using SpellingPtr = std::shared_ptr<const Spelling>;
 
 struct Use {
   NodeId node;
@@ -57,6 +62,7 @@ struct Node {
   GraphId parent;
   NodeId prev, next;
   NotesPtr notes;
+  SpellingPtr spelling;
   bool erased = false;
 
   bool is(std::string_view t, std::string_view d = "") const { return type == t && domain == d; }
@@ -154,6 +160,9 @@ class Model {
   void add_output(GraphId g, ValueId v, Port port);
   // An initializer of g; an empty name asks for a fresh one.
   ValueId add_initializer(GraphId g, Tensor tensor, std::string name = {});
+  // One that has no name and no place in the file: an input that only the canonical form has. Lowering takes it away
+  // again, or gives it a name if a pass has put it to other use.
+  ValueId add_unnamed_constant(GraphId g, Tensor tensor);
   ValueId add_sparse_initializer(GraphId g, SparseTensor tensor, std::string name);
   // Gives an input a default value (initializer of the same name).
   void set_default(ValueId input, Tensor tensor);
@@ -180,11 +189,16 @@ class Model {
   void set_name(NodeId n, std::string name);
   void set_name(ValueId v, std::string name);
   void set_notes(NodeId n, NotesPtr notes);
+  void set_attrs(NodeId n, Attrs attrs);                    // all of them; the subgraphs must stay the same
+  void set_inputs(NodeId n, std::vector<ValueId> in);
+  void set_spelling(NodeId n, SpellingPtr spelling);
   void set_constant(ValueId v, TensorPtr t);  // replaces an initializer's (or Constant output's) tensor
   void add_outputs(NodeId n, size_t count);   // grows the output list with omitted outputs
   void drop_output(NodeId n, size_t slot);    // makes an unused output omitted
   ValueId make_output(NodeId n, size_t slot, std::string name);           // gives an omitted output a value
   void erase_initializer(ValueId v);                                      // must have no uses
+  // As erase_initializer for all dense ones of g that `drop` names, in one go.
+  void erase_initializers(GraphId g, const std::function<bool(ValueId)>& drop);
   void erase_graph_outputs(GraphId g, const std::vector<size_t>& slots);  // of subgraphs and functions
   Graph& edit(GraphId g) {
     ++edits_;

@@ -197,6 +197,11 @@ int first_version(std::string_view domain, std::string_view type) {
   return it == versions().end() ? 0 : it->second.front().since;
 }
 
+void for_each_first_version(std::string_view domain, const std::function<void(std::string_view, int)>& body) {
+  for (const auto& [key, list] : versions())
+    if (key.domain == plain(domain)) body(key.type, list.front().since);
+}
+
 int newest_opset(std::string_view domain) {
   domain = plain(domain);
   if (domain == kMicrosoft) return 1;

@@ -1,6 +1,7 @@
 // ONNX operator schemas (from the onnx library; ours for com.microsoft) without protobuf types.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,6 +40,7 @@ const Schema* find_schema(std::string_view domain, std::string_view type, int64_
 int op_version(std::string_view domain, std::string_view type, int64_t opset = 0);
 // The first opset that has the op, 0 if none has.
 int first_version(std::string_view domain, std::string_view type);
+void for_each_first_version(std::string_view domain, const std::function<void(std::string_view, int)>& body);
 // 0 for a domain that lathe has no schemas of.
 int newest_opset(std::string_view domain = "");
 // Every op that has a schema, as (domain, type), sorted.
