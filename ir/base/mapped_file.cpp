@@ -27,6 +27,8 @@ std::shared_ptr<const MappedFile> MappedFile::adopt(int fd, const std::string& n
   }
   std::shared_ptr<MappedFile> file(new MappedFile);
   file->size_ = static_cast<size_t>(st.st_size);
+  file->device_ = st.st_dev;
+  file->inode_ = st.st_ino;
   if (file->size_ > 0) {
     void* p = ::mmap(nullptr, file->size_, PROT_READ, MAP_PRIVATE, fd, 0);
     const int error = errno;

@@ -2,9 +2,12 @@
 // free.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
 
 namespace lathe {
 
@@ -22,11 +25,14 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  // Device and inode of the mapped file; {0, 0} for from_bytes().
+  std::pair<uint64_t, uint64_t> identity() const { return {device_, inode_}; }
 
  private:
   MappedFile() = default;
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
+  uint64_t device_ = 0, inode_ = 0;
   bool mapped_ = false;
   std::string owned_;
 };

@@ -215,6 +215,10 @@ void Model::set_op(NodeId n, std::string domain, std::string type) {
   at(n).type = std::move(type);
   ++edits_;
 }
+void Model::set_overload(NodeId n, std::string overload) {
+  at(n).overload = std::move(overload);
+  ++edits_;
+}
 void Model::set_name(NodeId n, std::string name) {
   if (names_ready_) names_.insert(name);
   at(n).name = std::move(name);

@@ -45,8 +45,10 @@ struct Value {
   NodeId def;         // defining node; none for initializers (and erased values)
   uint32_t slot = 0;  // output slot of def
   GraphId graph;      // the graph whose scope owns the value
-  std::string name;   // unique within the model's live values once loaded; "" only for never-named new values
-  Type type;          // best known: declared, then refined by inference
+  // Unique within its graph and the graphs around it once loaded (sibling subgraphs and functions may share
+  // names, as in the file); "" only for never-named new values.
+  std::string name;
+  Type type;  // best known: declared, then refined by inference
   std::vector<Use> uses;
   // Initializer, default of an overridable input, or output of a Constant node. Ask Model::constant()
   // instead.
@@ -186,6 +188,7 @@ class Model {
   void set_attr(NodeId n, std::string_view name, AttrValue value);
   void erase_attr(NodeId n, std::string_view name);
   void set_op(NodeId n, std::string domain, std::string type);
+  void set_overload(NodeId n, std::string overload);
   void set_name(NodeId n, std::string name);
   void set_name(ValueId v, std::string name);
   void set_notes(NodeId n, NotesPtr notes);

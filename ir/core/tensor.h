@@ -19,12 +19,18 @@
 
 namespace lathe {
 
+class MappedFile;
+
 // How a tensor was spelled in its file, so that an untouched one is written back the same way.
 struct TensorSpelling {
-  enum class Form : uint8_t { raw, typed, external };  // raw_data; float_data, int32_data, ...; external_data
+  // raw_data; float_data, int32_data, ...; external_data; no payload at all (LoadOptions::external_data =
+  // false)
+  enum class Form : uint8_t { raw, typed, external, missing };
   Form form = Form::raw;
   // external_data entries as they stood, in order (location, offset, length, checksum, ...).
   std::vector<std::pair<std::string, std::string>> external;
+  std::shared_ptr<const MappedFile> file;  // of the external data, and the place of the tensor's bytes in it
+  const std::byte* mapped = nullptr;
   std::string doc;
   std::string
       carried;  // unparsed protobuf fields (segment, metadata_props, fields newer than known), verbatim

@@ -13,8 +13,10 @@ namespace lathe {
 
 struct LoadOptions {
   bool lift = true;  // bring old op spellings to the canonical form (lift.h)
-  bool external_data =
-      true;  // open external data files; false leaves such tensors undefined (inspection only)
+  // Open external data files, and refuse tensors without any data. false leaves both undefined: type and
+  // dims, no bytes (inspection only).
+  bool external_data = true;
+  bool verify_checksums = false;                      // of external data files that name one
   std::function<void(const std::string&)> warn = {};  // what is sloppy but clear: one line each
 };
 

@@ -9,6 +9,8 @@
 
 namespace lathe {
 
+inline constexpr const char* kRewritesKey = "lathe.rewrites";
+
 struct SaveOptions {
   enum class External : uint8_t {
     keep,  // as loaded: tensors that were external stay so (in `external_name` when the model moves), others
@@ -20,7 +22,9 @@ struct SaveOptions {
   std::string external_name;          // file name beside the model; default "<model>.data"
   int64_t external_threshold = 1024;  // bytes
   int64_t shard_bytes = 0;            // > 0: several files "<name>-00001-of-00003"
-  bool provenance = false;            // Model::trail and the input's SHA-256 into metadata_props
+  // Writes Model::trail, and this hash of the input if given, as JSON into metadata_props[kRewritesKey].
+  bool provenance = false;
+  std::string input_sha256 = {};
 };
 
 // path "-" writes standard output (no external data). Lowers to info.opsets first (lower.h) and says which

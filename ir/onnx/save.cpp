@@ -1,0 +1,108 @@
+#include "ir/onnx/save.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <list>
+#include <nlohmann/json.hpp>
+
+#include "ir/base/error.h"
+#include "ir/base/output_file.h"
+#include "ir/onnx/external_plan.h"
+#include "ir/onnx/graph_save.h"
+#include "ir/onnx/save_names.h"
+
+namespace lathe {
+namespace {
+
+constexpr uint64_t kMaxMessage = std::numeric_limits<int32_t>::max();  // protobuf's limit
+
+// The model as it is written. Tensor bytes are shared, so the copy is cheap.
+Model prepared(const Model& m) {
+  Model copy = m;
+  settle_names(copy);
+  return copy;
+}
+
+void encode(const Model& m, const ExternalPlan& plan, wire::Writer& out, const std::string& label) {
+  ModelEncoder(m, out, [&](const Tensor& t) {
+    const auto it = plan.entries.find(&t);
+    return it == plan.entries.end() ? nullptr : &it->second;
+  }).model();
+  if (out.size() > kMaxMessage)
+    fail("{}: the model would have {} bytes, above protobuf's 2 GB; use --external-data", label, out.size());
+}
+
+void add_provenance(Model& m, const std::string& input_sha256) {
+  nlohmann::ordered_json rewrites = nlohmann::ordered_json::array();
+  for (const RewriteRecord& r : m.trail)
+    rewrites.push_back({{"pass", r.pass}, {"rule", r.rule}, {"taken", r.taken}, {"made", r.made}});
+  nlohmann::ordered_json all;
+  if (!input_sha256.empty()) all["input_sha256"] = input_sha256;
+  all["rewrites"] = std::move(rewrites);
+  // Names may be anything; JSON is UTF-8.
+  std::string text = all.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  for (auto& [key, value] : m.info.metadata)
+    if (key == kRewritesKey) {
+      value = std::move(text);
+      return;
+    }
+  m.info.metadata.emplace_back(kRewritesKey, std::move(text));
+}
+
+void write_stdout(const wire::Writer& out) {
+  out.pieces([](wire::Bytes piece) {
+    while (!piece.empty()) {
+      const ssize_t n = ::write(STDOUT_FILENO, piece.data(), piece.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) fail("standard output: {}", std::strerror(errno));
+      piece = piece.subspan(static_cast<size_t>(n));
+    }
+  });
+}
+
+void write_data(OutputFile& out, const DataFile& file) {
+  static constexpr std::array<std::byte, 4096> kZeros{};
+  for (const DataFile::Piece& p : file.pieces) {
+    while (out.size() < p.offset)
+      out.write(std::span(kZeros).first(std::min<uint64_t>(kZeros.size(), p.offset - out.size())));
+    out.write(p.bytes);
+  }
+}
+
+}  // namespace
+
+void save_model(const Model& m, const std::filesystem::path& path, const SaveOptions& options) {
+  Model copy = prepared(m);
+  if (options.provenance) add_provenance(copy, options.input_sha256);
+  wire::Writer message;
+  if (path == "-") {
+    if (options.external == SaveOptions::External::all)
+      fail_usage("external data cannot go to standard output");
+    encode(copy, {}, message, "standard output");
+    return write_stdout(message);
+  }
+  auto folder = path.parent_path();
+  if (folder.empty()) folder = ".";
+  const ExternalPlan plan = plan_external(copy, folder, path.filename().string(), options);
+  encode(copy, plan, message, path.string());
+
+  // All is written before anything is renamed, the model last: it never points to data that is not there.
+  std::list<OutputFile> outputs;
+  for (const DataFile& file : plan.files) write_data(outputs.emplace_back(folder / file.name), file);
+  OutputFile& model_file = outputs.emplace_back(path);
+  message.pieces([&](wire::Bytes piece) { model_file.write(piece); });
+  for (OutputFile& file : outputs) file.commit();
+}
+
+std::string serialize_model(const Model& m) {
+  const Model copy = prepared(m);
+  wire::Writer message;
+  encode(copy, {}, message, "model");
+  return message.str();
+}
+
+}  // namespace lathe
