@@ -10,6 +10,8 @@ void register_all_ops(OpRegistry& r) {
   register_elementwise_unary(r);
   register_expand(r);
   register_gather(r);
+  register_gemm(r);
+  register_matmul(r);
   register_reshape(r);
   register_scatter(r);
   register_shape(r);

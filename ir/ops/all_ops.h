@@ -14,6 +14,8 @@ void register_elementwise_binary(OpRegistry& r);
 void register_elementwise_unary(OpRegistry& r);
 void register_expand(OpRegistry& r);
 void register_gather(OpRegistry& r);
+void register_gemm(OpRegistry& r);
+void register_matmul(OpRegistry& r);
 void register_reshape(OpRegistry& r);
 void register_scatter(OpRegistry& r);
 void register_shape(OpRegistry& r);

@@ -1,0 +1,42 @@
+// Bitwise operations and shifts of integers.
+#include "ir/ops/all_ops.h"
+#include "ir/ops/elementwise.h"
+
+namespace lathe {
+namespace {
+
+// Shifting by the width or more leaves 0 (C++ leaves it undefined).
+struct Shift {
+  explicit Shift(const Attrs& attrs) {
+    const std::string direction = attrs.s("direction", "");
+    if (direction != "LEFT" && direction != "RIGHT") fail("direction '{}' is neither LEFT nor RIGHT", direction);
+    left = direction == "LEFT";
+  }
+  bool left = false;
+  template <class C>
+  C operator()(C x, C by) const {
+    if (by >= sizeof(C) * 8) return 0;
+    return left ? static_cast<C>(x << by) : static_cast<C>(x >> by);
+  }
+};
+
+}  // namespace
+
+void register_bitwise(OpRegistry& r) {
+  const auto row = [&r](const char* type, auto infer, auto eval, bool commutative) {
+    r.add({.domain = "",
+           .type = type,
+           .infer = infer,
+           .eval = eval,
+           .exactness = Exactness::bitwise,
+           .commutative = commutative,
+           .elementwise = true});
+  };
+  row("BitwiseAnd", infer_binary<>, eval_binary<decltype([](auto a, auto b) { return a & b; }), Ints>, true);
+  row("BitwiseOr", infer_binary<>, eval_binary<decltype([](auto a, auto b) { return a | b; }), Ints>, true);
+  row("BitwiseXor", infer_binary<>, eval_binary<decltype([](auto a, auto b) { return a ^ b; }), Ints>, true);
+  row("BitwiseNot", infer_unary<>, eval_unary<decltype([](auto a) { return ~a; }), Ints>, false);
+  row("BitShift", infer_binary<>, eval_binary<Shift, UnsignedInts>, false);
+}
+
+}  // namespace lathe
