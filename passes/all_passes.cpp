@@ -7,7 +7,8 @@ namespace lathe {
 
 const std::vector<PassDef>& all_passes() {
   static const std::vector<PassDef> passes = {
-      fuse_gelu(),
+      fuse_attention(),  fuse_bias_gelu(),  fuse_embed_layer_norm(), fuse_gelu(),
+      fuse_layer_norm(), fuse_quick_gelu(), fuse_rms_norm(),         fuse_skip_layer_norm(),
 
       quant4(),
   };

@@ -10,6 +10,13 @@ namespace lathe {
 
 // fusion/
 PassDef fuse_gelu();
+PassDef fuse_bias_gelu();
+PassDef fuse_quick_gelu();
+PassDef fuse_layer_norm();
+PassDef fuse_rms_norm();
+PassDef fuse_skip_layer_norm();
+PassDef fuse_embed_layer_norm();
+PassDef fuse_attention();
 
 // quant/
 PassDef quant4();

@@ -16,6 +16,7 @@ std::vector<ValueId> Builder::ops(std::string_view type, std::vector<ValueId> in
   const NodeId n = m_.create(std::string(domain), std::string(type), std::move(inputs), std::move(attributes),
                              outputs, m_.unique_name(scope_ + std::string(type)));
   made_.push_back(n);
+  if (!domain.empty()) require_opset(domain, 1);
   infer_node(m_, n, values_);
   return m_[n].out;
 }
@@ -45,6 +46,7 @@ void Builder::discard() {
   for (const ValueId v : constants_) m_.erase_initializer(v);
   made_.clear();
   constants_.clear();
+  opsets_.clear();
 }
 
 Attrs attrs(std::vector<std::pair<std::string, AttrValue>> items) {

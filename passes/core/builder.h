@@ -26,9 +26,15 @@ class Builder {
   ValueId scalar(DType dtype, double value, std::string_view name = "const");
   ValueId ints(std::vector<int64_t> values, std::string_view name = "axes");
 
+  // The rewrite needs at least this opset: raised when it commits.
+  void require_opset(std::string_view domain, int64_t version) {
+    opsets_.push_back({std::string(domain), version});
+  }
+
   Model& model() { return m_; }
   const std::vector<NodeId>& made() const { return made_; }
   const std::vector<ValueId>& constants() const { return constants_; }
+  const std::vector<OpsetImport>& opsets() const { return opsets_; }
 
   // Forgets everything that was built (a refused rewrite): erases the nodes and constants.
   void discard();
@@ -40,6 +46,7 @@ class Builder {
   std::string scope_;
   std::vector<NodeId> made_;
   std::vector<ValueId> constants_;
+  std::vector<OpsetImport> opsets_;
 };
 
 // Attributes as a literal: attrs({{"axis", int64_t{-1}}, {"epsilon", 1e-5f}}).

@@ -129,6 +129,7 @@ bool PassContext::commit(Builder& builder, Patch patch) {
                                                                     : std::to_string(patch.made.size()));
   remarks.push_back({Remark::Kind::applied, pass, patch.rule, node, what});
 
+  for (const OpsetImport& o : builder.opsets()) model.require_opset(o.domain, o.version);
   const GraphId g = model[patch.root].parent;
   // Placed before the root, new nodes find what the old side read. Anything else may be defined later.
   const bool must_sort = patch.replace.size() > 1 || reads_elsewhere(model, patch);

@@ -76,6 +76,12 @@ class Matcher {
     return missf("'{}' is not '{}', as the formula wants", m_[v].name, m_[it->second].name);
   }
 
+  bool take_number(uint32_t num, double x) {
+    const auto [it, fresh] = state_.numbers.try_emplace(num, x);
+    if (fresh || close(it->second, x, tolerance(m_[state_.root].type.dtype))) return true;
+    return missf("number is {:.9g}, elsewhere {:.9g}", x, it->second);
+  }
+
   bool value(const Pat& p, ValueId v) {
     if (!v) return false;
     switch (p->kind) {
@@ -91,6 +97,13 @@ class Matcher {
         return t->count() == 1 && t->scalar_value()
                    ? missf("constant '{}' is {}, not {}", m_[v].name, *t->scalar_value(), p->number)
                    : missf("constant '{}' is not {} everywhere", m_[v].name, p->number);
+      }
+      case Kind::number: {
+        const Tensor* t = m_.constant(v);
+        if (t == nullptr || !(is_floating(t->dtype) || is_integer(t->dtype)) || t->count() == 0 ||
+            !is_number(*t, t->as_double(0)))
+          return missf("'{}' is not one constant number", m_[v].name);
+        return take_number(p->num, t->as_double(0));
       }
       case Kind::op:
         return op_node(p, v);
@@ -238,10 +251,12 @@ class Matcher {
     for (const NodeId n : f.nodes) take(n);
     const double relative = tolerance(m_[state_.root].type.dtype);
     const bool number_fits =
-        product ? close(f.number, p->number, 4 * relative)
-                : std::fabs(f.number - p->number) <= relative * std::max(1.0, std::fabs(p->number));
+        p->num != 0 ? take_number(p->num, product ? f.number / p->number : f.number - p->number)
+        : product   ? close(f.number, p->number, 4 * relative)
+                    : std::fabs(f.number - p->number) <= relative * std::max(1.0, std::fabs(p->number));
     if (!number_fits) {
-      missf("{} is {:.9g}, not {:.9g}", product ? "coefficient" : "constant", f.number, p->number);
+      if (p->num == 0)
+        missf("{} is {:.9g}, not {:.9g}", product ? "coefficient" : "constant", f.number, p->number);
       state_ = saved;
       return false;
     }

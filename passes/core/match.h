@@ -12,13 +12,18 @@ namespace lathe {
 
 struct Match {
   const Model* model = nullptr;
-  ValueId root;                       // the value that the pattern describes
-  std::map<uint32_t, ValueId> bound;  // by Var::id
-  std::vector<NodeId> nodes;          // matched nodes, each once
+  ValueId root;                        // the value that the pattern describes
+  std::map<uint32_t, ValueId> bound;   // by Var::id
+  std::map<uint32_t, double> numbers;  // by Num::id
+  std::vector<NodeId> nodes;           // matched nodes, each once
 
   ValueId operator[](Var v) const {
     const auto it = bound.find(v.id());
     return it == bound.end() ? ValueId{} : it->second;
+  }
+  double operator[](Num n) const {
+    const auto it = numbers.find(n.id());
+    return it == numbers.end() ? 0 : it->second;
   }
   const Tensor* constant(Var v) const { return model->constant((*this)[v]); }
   const Type& type(Var v) const { return (*model)[(*this)[v]].type; }

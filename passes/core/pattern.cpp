@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 
 namespace lathe {
 namespace {
@@ -20,7 +21,10 @@ std::shared_ptr<PatNode> node(Kind kind) {
 void multiply(PatNode& product, const Pat& factor, int exponent) {
   if (factor->kind == Kind::scalar) {
     product.number = exponent > 0 ? product.number * factor->number : product.number / factor->number;
-  } else if (factor->kind == Kind::product) {
+  } else if (factor->kind == Kind::number) {
+    assert(product.num == 0 && exponent > 0);
+    product.num = factor->num;
+  } else if (factor->kind == Kind::product && factor->num == 0) {
     product.number = exponent > 0 ? product.number * factor->number : product.number / factor->number;
     for (size_t i = 0; i < factor->parts.size(); ++i) {
       product.parts.push_back(factor->parts[i]);
@@ -35,7 +39,10 @@ void multiply(PatNode& product, const Pat& factor, int exponent) {
 void add(PatNode& sum, const Pat& term, int sign) {
   if (term->kind == Kind::scalar) {
     sum.number += sign * term->number;
-  } else if (term->kind == Kind::sum) {
+  } else if (term->kind == Kind::number) {
+    assert(sum.num == 0 && sign > 0);
+    sum.num = term->num;
+  } else if (term->kind == Kind::sum && term->num == 0) {
     sum.number += sign * term->number;
     for (size_t i = 0; i < term->parts.size(); ++i) {
       sum.parts.push_back(term->parts[i]);
@@ -52,6 +59,17 @@ void add(PatNode& sum, const Pat& term, int sign) {
 Var::Var() {
   static std::atomic<uint32_t> next{1};
   id_ = next++;
+}
+
+Num::Num() {
+  static std::atomic<uint32_t> next{1};
+  id_ = next++;
+}
+
+Pat::Pat(Num n) {
+  auto p = node(Kind::number);
+  p->num = n.id();
+  p_ = p;
 }
 
 Pat::Pat(Var v) {
@@ -109,6 +127,7 @@ Pat maybe(std::string type, Pat inner) {
 }
 
 Pat square(const Pat& x) { return one_of({op("Pow", {x, 2.0}), op("Mul", {x, x})}); }
+Pat square_root(const Pat& x) { return one_of({op("Sqrt", {x}), op("Pow", {x, 0.5})}); }
 
 Pat operator*(const Pat& a, const Pat& b) {
   auto p = node(Kind::product);
@@ -178,6 +197,8 @@ std::string to_string(const Pat& p) {
       return fmt::format("const v{}", p->var);
     case Kind::scalar:
       return fmt::format("{}", p->number);
+    case Kind::number:
+      return fmt::format("number n{}", p->num);
     case Kind::op:
       return p->type + "(" + list(", ") + ")";
     case Kind::maybe:
@@ -188,7 +209,10 @@ std::string to_string(const Pat& p) {
     case Kind::sum: {
       const bool product = p->kind == Kind::product;
       std::string s;
-      if (p->number != (product ? 1.0 : 0.0)) s = fmt::format("{}", p->number);
+      if (p->num != 0)
+        s = fmt::format("number n{}", p->num);
+      else if (p->number != (product ? 1.0 : 0.0))
+        s = fmt::format("{}", p->number);
       for (size_t i = 0; i < p->parts.size(); ++i) {
         if (!s.empty() || p->signs[i] < 0)
           s += product ? (p->signs[i] > 0 ? " * " : " / ") : (p->signs[i] > 0 ? " + " : " - ");
@@ -207,9 +231,11 @@ int op_count(const Pat& p) {
     case Kind::op:
       return 1 + inner;
     case Kind::product:
-      return std::max<int>(1, static_cast<int>(p->parts.size()) - 1 + (p->number != 1)) + inner;
+      return std::max<int>(1, static_cast<int>(p->parts.size()) - 1 + (p->number != 1 || p->num != 0)) +
+             inner;
     case Kind::sum:
-      return std::max<int>(1, static_cast<int>(p->parts.size()) - 1 + (p->number != 0)) + inner;
+      return std::max<int>(1, static_cast<int>(p->parts.size()) - 1 + (p->number != 0 || p->num != 0)) +
+             inner;
     case Kind::one_of: {
       int least = p->parts.empty() ? 0 : op_count(p->parts[0]);
       for (const Pat& q : p->parts) least = std::min(least, op_count(q));

@@ -25,10 +25,22 @@ class Var {
   uint32_t id_;
 };
 
+// A number that the pattern leaves open (an epsilon, a scale): a factor of a product, a term of a sum, or a
+// constant with all elements equal. At most one in a product or sum.
+class Num {
+ public:
+  Num();
+  uint32_t id() const { return id_; }
+
+ private:
+  uint32_t id_;
+};
+
 class Pat {
  public:
   Pat(Var v);          // NOLINT(google-explicit-constructor): formulas read as formulas
   Pat(double scalar);  // NOLINT(google-explicit-constructor): a constant with all elements equal to this
+  Pat(Num n);          // NOLINT(google-explicit-constructor)
   explicit Pat(std::shared_ptr<const PatNode> p) : p_(std::move(p)) {}
   const PatNode& operator*() const { return *p_; }
   const PatNode* operator->() const { return p_.get(); }
@@ -44,9 +56,10 @@ struct AttrWant {
 };
 
 struct PatNode {
-  enum class Kind : uint8_t { var, constant, scalar, op, product, sum, one_of, maybe };
+  enum class Kind : uint8_t { var, constant, scalar, number, op, product, sum, one_of, maybe };
   Kind kind = Kind::var;
   uint32_t var = 0;             // var, constant; op: bound to the matched value if not 0
+  uint32_t num = 0;             // number; product, sum: takes the coefficient or constant if not 0
   double number = 0;            // scalar; coefficient of a product; constant of a sum
   std::string type, domain;     // op; the optional wrapper of maybe
   std::vector<Pat> parts;       // operands, alternatives
@@ -66,6 +79,7 @@ Pat constant(Var v);                        // any constant tensor
 Pat one_of(std::vector<Pat> alternatives);  // first that matches
 Pat maybe(std::string type, Pat inner);     // type(inner) or inner (casts)
 Pat square(const Pat& x);                   // Pow(x, 2) or x * x, as one leaf
+Pat square_root(const Pat& x);              // Sqrt(x) or Pow(x, 0.5)
 
 Pat operator*(const Pat& a, const Pat& b);
 Pat operator/(const Pat& a, const Pat& b);
