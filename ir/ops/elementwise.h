@@ -58,9 +58,11 @@ void map_binary(const Tensor& x, const Tensor& y, Tensor& out, const Op& op) {
       } else if (step_x != 0) {
         const auto v = load_element(*b);
         for (int64_t i = 0; i < n; ++i) r[i] = store_element<R>(op(load_element(a[i]), v));
-      } else {
-        const auto v = load_element(*a);  // both steps are 0 only in a row of one element
+      } else if (step_y != 0) {
+        const auto v = load_element(*a);
         for (int64_t i = 0; i < n; ++i) r[i] = store_element<R>(op(v, load_element(b[i])));
+      } else {
+        std::fill_n(r, n, store_element<R>(op(load_element(*a), load_element(*b))));
       }
     });
   });

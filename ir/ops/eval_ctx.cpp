@@ -17,6 +17,13 @@ const Tensor& EvalCtx::in(size_t i) const {
   return *aligned_.emplace_back(i, std::make_unique<Tensor>(t.aligned())).second;
 }
 
+const Tensor& EvalCtx::in(size_t i, DType dtype) const {
+  const Tensor& t = in(i);
+  if (t.dtype != dtype)
+    fail("input {} has element type {}, not {}", i, onnx_name(t.dtype), onnx_name(dtype));
+  return t;
+}
+
 const Datum& EvalCtx::datum(size_t i) const {
   static const Datum nothing;
   return i < in_.size() && in_[i] != nullptr ? *in_[i] : nothing;

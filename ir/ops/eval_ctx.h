@@ -26,6 +26,7 @@ class EvalCtx {
   // A missing or non-tensor input is an error. in() and maybe() are aligned for their type: a misaligned view
   // of a mapped file is copied for the duration of the call. raw() is not: for byte moves and BLAS only.
   const Tensor& in(size_t i) const;
+  const Tensor& in(size_t i, DType dtype) const;  // another element type is an error
   const Tensor& raw(size_t i) const;
   const Tensor* maybe(size_t i) const { return has(i) ? &in(i) : nullptr; }
   const Datum& datum(size_t i) const;  // sequences, optionals; an omitted input is an empty Datum

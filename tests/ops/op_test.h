@@ -41,9 +41,9 @@ inline Tensor of(DType dtype, std::vector<int64_t> dims, std::vector<double> v) 
 
 struct Op {
   std::string type;
-  std::vector<std::pair<std::string, AttrValue>> attrs;
+  std::vector<std::pair<std::string, AttrValue>> attrs = {};
   size_t outputs = 1;
-  std::string domain;
+  std::string domain = {};
 };
 
 enum class Inputs { fixed, symbolic, constant };
@@ -91,14 +91,16 @@ inline void expect_type_agrees(const Model& m, ValueId v, const ShapeValues& val
   if (t.shape) {
     ASSERT_EQ(t.shape->size(), got.dims.size()) << where << " " << t.str();
     for (size_t d = 0; d < got.dims.size(); ++d)
-      if (const auto size = (*t.shape)[d].eval(binding))
+      if (const auto size = (*t.shape)[d].eval(binding); size.has_value()) {
         EXPECT_EQ(*size, got.dims[d]) << where << " dim " << d << " of " << t.str();
+      }
   }
   if (const auto it = values.find(v); it != values.end()) {
     ASSERT_EQ(static_cast<int64_t>(it->second.size()), got.count()) << where << " contents";
     for (size_t i = 0; i < it->second.size(); ++i)
-      if (const auto x = it->second[i].eval(binding))
+      if (const auto x = it->second[i].eval(binding); x.has_value()) {
         EXPECT_EQ(*x, got.as_i64(static_cast<int64_t>(i))) << where << " element " << i;
+      }
   }
 }
 

@@ -1,0 +1,55 @@
+// Matrix products on row-major data. Float and double go to OpenBLAS in tiles cut by shape alone, so that results do not
+// depend on the number of threads.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "ir/base/parallel.h"
+#include "ir/base/checked.h"
+#include "ir/ops/int_math.h"
+
+namespace lathe {
+
+// C[m, n] = alpha * op(A) * op(B) + beta * C; op transposes its row-major operand where asked. ld*: elements from one
+// row to the next as stored. Pointers may be misaligned.
+template <class T>
+struct Gemm {
+  bool trans_a = false, trans_b = false;
+  int64_t m = 0, n = 0, k = 0;
+  T alpha = 1, beta = 0;
+  int64_t lda = 0, ldb = 0, ldc = 0;
+};
+
+// One product per entry of `at`: offsets (in elements) of its A, B and C. Entries must not share C.
+struct GemmOffsets {
+  int64_t a = 0, b = 0, c = 0;
+};
+void gemm_batch(const Gemm<float>& g, const float* a, const float* b, float* c, const std::vector<GemmOffsets>& at);
+void gemm_batch(const Gemm<double>& g, const double* a, const double* b, double* c, const std::vector<GemmOffsets>& at);
+
+// One product on the calling thread.
+void gemm_serial(const Gemm<float>& g, const float* a, const float* b, float* c);
+void gemm_serial(const Gemm<double>& g, const double* a, const double* b, double* c);
+
+// Integers wrap.
+template <class T>
+void gemm_batch(const Gemm<T>& g, const T* a, const T* b, T* c, const std::vector<GemmOffsets>& at) {
+  const int64_t rows = g.m * static_cast<int64_t>(at.size());
+  const int64_t grain = std::max<int64_t>(1, (1 << 16) / std::max<int64_t>(1, g.n * std::max<int64_t>(g.k, 1)));
+  parallel_for(rows, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const GemmOffsets& o = at[static_cast<size_t>(r / g.m)];
+      const int64_t i = r % g.m;
+      T* out = c + o.c + i * g.ldc;
+      for (int64_t j = 0; j < g.n; ++j) out[j] = g.beta == 0 ? T{0} : wrap_mul(g.beta, out[j]);
+      for (int64_t p = 0; p < g.k; ++p) {
+        const T x = wrap_mul(g.alpha, a[o.a + (g.trans_a ? p * g.lda + i : i * g.lda + p)]);
+        const T* row = b + o.b + (g.trans_b ? p : p * g.ldb);
+        const int64_t step = g.trans_b ? g.ldb : 1;
+        for (int64_t j = 0; j < g.n; ++j) out[j] = wrap_add(out[j], wrap_mul(x, row[j * step]));
+      }
+    }
+  });
+}
+
+}  // namespace lathe
