@@ -21,7 +21,7 @@ BAR = {
     "minilm-l6.ts14e": 46, "minilm-l6.ts17e": 46, "minilm-l6.ts17": 308, "minilm-l6.dyn18": 255,
     "minilm-l6.dyn18n": 355, "minilm-l6.dyn23": 182, "minilm-l6-classic.ts11": 46, "minilm-l6-classic.ts14": 46,
     "minilm-l6-classic.ts17": 46, "minilm-l6-pooled.ts17": 324, "minilm-l6-fp16.ts17e": 46,
-    "mpnet-base.ts14": 0, "mpnet-base.ts17": 0, "mpnet-base.dyn18": 0,
+    "mpnet-base.ts14": 524, "mpnet-base.ts17": 524, "mpnet-base.dyn18": 376,
 }
 OTHERS = ["codet5-enc.ts17", "codet5-enc.dyn18e", "codet5-dec.ts17", "resnet18.ts17", "resnet18.ts17b",
           "mobilenetv3s.ts17b", "mobilenetv3s.dyn18", "vit-tiny.ts17", "whisper-tiny-enc.dyn18", "lstm-text.ts17",
@@ -30,8 +30,9 @@ LARGE = ["smollm2-135m.ts17", "smollm2-135m.dyn23", "gpt2-small.dyn18"]
 # Boxes of the seeded detectors come in an order that the last bit of a score decides: they only have to run.
 DETECTORS = ["ssdlite320.ts17", "fasterrcnn-mb320.ts17"]
 TOLERANCE = {"minilm-l6-fp16.ts17e": 6e-3}  # onnxruntime's own optimizations move it by 2e-3
-# The least cosine over both shapes: just below onnxruntime's MatMulNBits, bits 4, block 32, symmetric.
-QUANT4 = {"minilm-l6": 0.95, "mpnet-base": 0.95, "codet5-enc": 0.95, "codet5-dec": 0.95, "whisper-tiny-enc": 0.95}
+# The least cosine over both shapes: 0.01 below onnxruntime's MatMulNBits (bits 4, block 32, symmetric) there.
+QUANT4 = {"minilm-l6-fp16": 0.933, "minilm-l6-pooled": 0.949, "minilm-l6": 0.957, "mpnet-base": 0.976,
+          "codet5-enc": 0.970, "codet5-dec": 0.968, "whisper-tiny-enc": 0.987}
 
 
 def interface(path: pathlib.Path) -> list:
@@ -115,11 +116,12 @@ def test_the_result_passes_the_checker(run, minilm, tmp_path):
 
 
 def test_names_are_kept(run, minilm, tmp_path):
-    """Nodes that no rule touched keep name and position among themselves; every name is there once."""
+    """A node that no rule touched keeps its name; every node has one, and no two share it."""
     before = onnx.load(minilm, load_external_data=False).graph
     after = onnx.load(optimised(run, minilm, tmp_path, "fuse"), load_external_data=False).graph
     names = [n.name for n in after.node]
     assert "" not in names and len(set(names)) == len(names)
-    there = set(names)
-    order = [n.name for n in before.node if n.name in there]
-    assert order == [n for n in names if n in {b.name for b in before.node}]
+    was = {tuple(n.output): n for n in before.node}
+    untouched = [(was[tuple(n.output)].name, n.name) for n in after.node if tuple(n.output) in was and
+                 (n.op_type, n.input) == (was[tuple(n.output)].op_type, was[tuple(n.output)].input)]
+    assert untouched and [old for old, new in untouched if old != new] == []
