@@ -93,6 +93,7 @@ Header read_header(Bytes message) {
     }
   }
   if (h.attr.name.empty()) fail("an attribute has no name");
+  if (h.attr.name[0] == '$') fail("attribute names that begin with '$' are lathe's own");
   if (!h.has_type) {
     if (several) fail("attribute has no type and several values");
     h.kind = populated;

@@ -21,6 +21,11 @@ std::string CarriedFields::take() {
   return std::exchange(text_, {});
 }
 
+bool is_marked(std::string_view carried, uint64_t bit) {
+  wire::Writer ignored;
+  return !carried.empty() && FieldMerger(ignored, carried).marked(bit);
+}
+
 FieldMerger::FieldMerger(wire::Writer& out, std::string_view carried) : out_(out) {
   if (carried.empty()) return;
   wire::Reader reader(wire::as_bytes(carried));

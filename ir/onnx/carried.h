@@ -20,6 +20,7 @@ inline constexpr uint32_t kMarkField = (uint32_t{1} << 29) - 1;
 inline constexpr uint64_t kMarkNoType = 1;    // AttributeProto.type was left out
 inline constexpr uint64_t kMarkNoValue = 2;   // a scalar attribute's value was left out
 inline constexpr uint64_t kMarkNoOpsets = 4;  // a model without opset_import
+inline constexpr uint64_t kMarkUnlifted = 8;  // a model whose op spellings are still those of its opsets
 
 class CarriedFields {
  public:
@@ -36,6 +37,8 @@ class CarriedFields {
   std::string text_;
   uint64_t marks_ = 0;
 };
+
+bool is_marked(std::string_view carried, uint64_t bit);
 
 // Writes one message's fields in the order of their numbers, with the carried ones between them.
 class FieldMerger {

@@ -35,9 +35,11 @@ bool still_holds(const Type& declared, const Type& now) {
 ModelEncoder::ModelEncoder(const Model& m, wire::Writer& out, ExternalPlacement placement)
     : m_(m), out_(out), attrs_{[this](GraphId g) { graph(g); }, std::move(placement)} {}
 
-const std::string& ModelEncoder::name(ValueId v) const {
-  static const std::string omitted;
-  return v ? m_[v].name : omitted;
+std::string_view ModelEncoder::name(ValueId v) {
+  if (!v) return {};
+  if (!m_[v].name.empty()) return m_[v].name;
+  made_name_ = fmt::format("%{}", v.v);
+  return made_name_;
 }
 
 void ModelEncoder::model() {
@@ -150,7 +152,7 @@ void ModelEncoder::function(const Function& f) {
   merger.finish();
 }
 
-void ModelEncoder::port(uint32_t number, const std::string& port_name, const Type& type,
+void ModelEncoder::port(uint32_t number, std::string_view port_name, const Type& type,
                         const NotesPtr& notes) {
   namespace fv = field::value_info;
   const Notes& n = notes_of(notes);
@@ -169,8 +171,8 @@ void ModelEncoder::value_info(GraphId g, uint32_t number) {
   for (const ValueInfo& info : m_[g].value_info) {
     if (info.value && m_[info.value].erased) continue;
     const bool changed = info.value && !still_holds(info.type, m_[info.value].type);
-    port(number, info.value ? name(info.value) : info.name, changed ? m_[info.value].type : info.type,
-         info.notes);
+    port(number, info.value ? name(info.value) : std::string_view(info.name),
+         changed ? m_[info.value].type : info.type, info.notes);
   }
 }
 
@@ -180,7 +182,7 @@ void ModelEncoder::annotations(GraphId g) {
     if (a.value && m_[a.value].erased) continue;
     out_.message(field::graph::quantization_annotation, [&] {
       FieldMerger merger(out_, a.carried);
-      merger.text(fa::tensor_name, a.value ? name(a.value) : a.name);
+      merger.text(fa::tensor_name, a.value ? name(a.value) : std::string_view(a.name));
       merger.before(fa::parameters);
       encode_entries(out_, fa::parameters, a.parameters);
       merger.finish();

@@ -11,20 +11,23 @@ class ModelEncoder {
   // `placement` tells which tensors are stored outside of the model file.
   ModelEncoder(const Model& m, wire::Writer& out, ExternalPlacement placement);
   void model();
+  // For printing: values without a name are called by their id.
+  void node(NodeId n);
 
  private:
   void graph(GraphId g);
-  void node(NodeId n);
   void nodes(GraphId g, uint32_t number);
   void function(const Function& f);
-  void port(uint32_t number, const std::string& name, const Type& type, const NotesPtr& notes);
+  void port(uint32_t number, std::string_view name, const Type& type, const NotesPtr& notes);
   void value_info(GraphId g, uint32_t number);
   void annotations(GraphId g);
-  const std::string& name(ValueId v) const;
+
+  std::string_view name(ValueId v);
 
   const Model& m_;
   wire::Writer& out_;
   AttrWriter attrs_;
+  std::string made_name_;
 };
 
 }  // namespace lathe

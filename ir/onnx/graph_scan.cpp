@@ -137,6 +137,7 @@ class Scanner {
     n.outputs = static_cast<uint32_t>(outputs_.size());
     g.names.insert(g.names.end(), outputs_.begin(), outputs_.end());
     if (n.type.empty()) fail("a node has no op_type");
+    if (n.type[0] == '$') fail("op_type {} begins with '$', which is lathe's own", quote(n.type));
     for_each(message, [&](const Field& f) {
       if (f.number == field::node::attribute) subgraphs(g, f.message(), depth);
     });

@@ -12,6 +12,7 @@
 #include "ir/core/walk.h"
 #include "ir/onnx/fields.h"
 #include "ir/onnx/graph_load.h"
+#include "ir/onnx/lift.h"
 #include "ir/onnx/opset_proto.h"
 #include "ir/onnx/place.h"
 #include "ir/onnx/schema.h"
@@ -34,7 +35,8 @@ class ModelLoader {
         external_(folder, options.verify_checksums),
         source_{file_, options.external_data ? &external_ : nullptr},
         trace_(trace),
-        warn_(options.warn) {}
+        warn_(options.warn),
+        lift_(options.lift) {}
 
   Model load() {
     const Bytes graph = fields();
@@ -111,6 +113,7 @@ class ModelLoader {
       info.opsets.push_back({"", 1});
       carried.mark(kMarkNoOpsets);
     }
+    if (!lift_) carried.mark(kMarkUnlifted);
     info.carried = carried.take();
     return *graph;
   }
@@ -255,6 +258,7 @@ class ModelLoader {
   TensorSource source_;
   std::string& trace_;
   Warn warn_;
+  bool lift_;
   std::vector<Bytes> functions_;
   Model m_;
 };
@@ -271,18 +275,28 @@ std::shared_ptr<const MappedFile> read_stdin() {
   }
 }
 
+// A place of many nested parts: its outer and inner end.
+std::string shortened(const std::string& trace) {
+  constexpr size_t kEnd = 600;
+  if (trace.size() <= 2 * kEnd) return trace;
+  return trace.substr(0, trace.rfind(", ", kEnd)) + ", ..." +
+         trace.substr(trace.find(", ", trace.size() - kEnd));
+}
+
 }  // namespace
 
 Model load_model(std::shared_ptr<const MappedFile> file, const std::string& label,
                  const std::filesystem::path& folder, const LoadOptions& options) {
   std::string trace;
   const auto where = [&](std::string_view what) {
-    return label + ": " + (trace.empty() ? "" : trace + ": ") + std::string(what);
+    return label + ": " + (trace.empty() ? "" : shortened(trace) + ": ") + std::string(what);
   };
   LoadOptions labelled = options;
   if (options.warn) labelled.warn = [&](const std::string& text) { options.warn(label + ": " + text); };
   try {
-    return ModelLoader(std::move(file), folder, labelled, trace).load();
+    Model m = ModelLoader(std::move(file), folder, labelled, trace).load();
+    if (options.lift) lift(m);
+    return m;
   } catch (const Error& e) {
     throw Error(e.kind(), where(e.what()));
   } catch (const std::bad_alloc&) {

@@ -12,7 +12,8 @@
 namespace lathe {
 
 struct LoadOptions {
-  bool lift = true;  // bring old op spellings to the canonical form (lift.h)
+  bool lift =
+      true;  // bring old op spellings to the canonical form (lift.h); false: to look at or save as it is
   // Open external data files, and refuse tensors without any data. false leaves both undefined: type and
   // dims, no bytes (inspection only).
   bool external_data = true;

@@ -13,6 +13,7 @@
 #include "ir/base/output_file.h"
 #include "ir/onnx/external_plan.h"
 #include "ir/onnx/graph_save.h"
+#include "ir/onnx/lift.h"
 #include "ir/onnx/save_names.h"
 
 namespace lathe {
@@ -23,6 +24,7 @@ constexpr uint64_t kMaxMessage = std::numeric_limits<int32_t>::max();  // protob
 // The model as it is written. Tensor bytes are shared, so the copy is cheap.
 Model prepared(const Model& m) {
   Model copy = m;
+  if (!is_marked(m.info.carried, kMarkUnlifted)) lower(copy);
   settle_names(copy);
   return copy;
 }
