@@ -1,6 +1,8 @@
 #include "ir/onnx/lift.h"
 
+#include "ir/base/error.h"
 #include "ir/core/walk.h"
+#include "ir/onnx/lift/op_body.h"
 #include "ir/onnx/lift/op_rule.h"
 #include "ir/onnx/lift/opsets.h"
 #include "ir/onnx/lift/spelling.h"
@@ -57,12 +59,16 @@ bool lift_node(Model& m, NodeId n, int64_t opset, const OpHistory& h) {
     if (is_canonical(m[n])) m.set_attr(n, kSince, int64_t{since});
     return false;
   }
-  if (d.changed) commit(m, n, d, domain);
+  // Where nothing had to change, lowering could still not know that it may stay (shapes, say, may be
+  // unknown).
+  if (d.changed || concerned) commit(m, n, d, domain);
   return true;
 }
 
 void lift_graph(Model& m, GraphId g, const Opsets& opsets) {
   for (NodeId n = m[g].first; n; n = m[n].next) {
+    for (const Attr& a : m[n].attrs.items())
+      if (a.name.starts_with('$')) fail("node '{}': the attribute name '{}' is reserved", m[n].name, a.name);
     if (const OpHistory* h = op_history(plain_domain(m[n].domain), m[n].type))
       lift_node(m, n, opsets.of(m[n].domain), *h);
   }
@@ -79,13 +85,21 @@ void lift(Model& m) {
   }
 }
 
+void lift_graphs(Model& m, GraphId body, const std::vector<OpsetImport>& imports) {
+  const Opsets opsets(imports, m.info.ir_version);
+  for (const GraphId g : nested_graphs(m, body)) lift_graph(m, g, opsets);
+}
+
+bool lift_marked_node(Model& m, NodeId n) {
+  const int64_t since = m[n].attrs.i(kSince, 0);
+  const OpHistory* h = op_history(plain_domain(m[n].domain), m[n].type);
+  return h != nullptr && lift_node(m, n, since, *h);
+}
+
 size_t lift_marked(Model& m) {
   size_t lifted = 0;
   for_each_node(m, [&](NodeId n) {
-    if (is_canonical(m[n])) return;
-    const int64_t since = m[n].attrs.i(kSince, 0);
-    const OpHistory* h = op_history(plain_domain(m[n].domain), m[n].type);
-    if (h != nullptr && lift_node(m, n, since, *h)) ++lifted;
+    if (!is_canonical(m[n]) && lift_marked_node(m, n)) ++lifted;
   });
   return lifted;
 }

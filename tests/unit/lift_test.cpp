@@ -190,10 +190,12 @@ TEST(Lift, BroadcastingBefore7) {
   round_trip({6, "Add", {floats({2, 3, 4}), floats({3, 4})}, axis(1)}, canonical);
   round_trip({6, "Mul", {floats({2, 3}), floats({3})}, attrs({{"broadcast", int64_t{1}}})}, canonical);
   round_trip({6, "Div", {floats({2, 3}), floats({2, 3})}}, canonical);
+  round_trip({6, "Mul", {Type(), Type()}}, canonical);
   expect_marked({6, "Add", {floats({2, 3, 4}), floats({3})}, axis(1)}, 6);
   expect_marked({1, "Less", {Type(), floats({3})}, axis(1)}, 1);
   round_trip({6, "Gemm", {floats({2, 3}), floats({3, 4}), floats({4})}, attrs({{"broadcast", int64_t{1}}})},
              canonical);
+  round_trip({6, "Gemm", std::vector<Type>(3)}, canonical);
 }
 
 TEST(Lift, OldHintsAndDefaults) {
@@ -270,6 +272,11 @@ TEST(Lift, WhatTheOpsetDoesNotHaveIsCarried) {
   round_trip({13, "Cast", {floats({1})}, attrs({{"to", int64_t{1}}, {"saturate", int64_t{0}}})}, canonical);
   round_trip({13, "NoSuchOp", {floats({1})}, attrs({{"axes", Ints{1}}})}, canonical);
   round_trip({11, "Unsqueeze", {floats({1})}, attrs({{"axes", Ints{1}}}), 1, "org.example"}, canonical);
+}
+
+TEST(Lift, InternalAttributesAreNotTakenFromFiles) {
+  OneNode o(17, "Relu", {floats({1})}, attrs({{"$since", int64_t{1}}}));
+  EXPECT_THROW(lift(o.m), Error);
 }
 
 TEST(Lift, OtherNameOfTheMainDomain) {
