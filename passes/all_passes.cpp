@@ -7,6 +7,28 @@ namespace lathe {
 
 const std::vector<PassDef>& all_passes() {
   static const std::vector<PassDef> passes = {
+      lift_constants(),
+      identity(),
+      cse(),
+      dedup(),
+      dce(),
+      strip(),
+
+      fold(),
+
+      fold_shapes(),
+      simplify_cast(),
+      simplify_reshape(),
+      simplify_transpose(),
+      simplify_slice(),
+      simplify_concat(),
+      simplify_expand(),
+      algebra(),
+
+      inline_functions(),
+      inline_if(),
+      unroll(),
+
       fuse_attention(),  fuse_bias_gelu(),  fuse_embed_layer_norm(), fuse_gelu(),
       fuse_layer_norm(), fuse_quick_gelu(), fuse_rms_norm(),         fuse_skip_layer_norm(),
 
@@ -17,6 +39,10 @@ const std::vector<PassDef>& all_passes() {
 
 const std::vector<GroupDef>& all_groups() {
   static const std::vector<GroupDef> groups = {
+      {"simplify", "Fold, remove and merge until nothing changes; standard ops stay standard ops",
+       "inline,lift-constants,inline-if,unroll{max-trips=1},fold-shapes,fold,identity,simplify-cast,simplify-reshape,"
+       "simplify-transpose,simplify-slice,simplify-concat,simplify-expand,algebra,cse,dedup,dce",
+       true},
       {"fuse", "Simplify, then fuse what the target has one kernel for", "fuse-gelu", true},
   };
   return groups;

@@ -5,8 +5,30 @@
 namespace lathe {
 
 // cleanup/
+PassDef cse();
+PassDef dce();
+PassDef dedup();
+PassDef identity();
+PassDef lift_constants();
+PassDef strip();
 
 // fold/
+PassDef fold();
+
+// shape/
+PassDef algebra();
+PassDef fold_shapes();
+PassDef simplify_cast();
+PassDef simplify_concat();
+PassDef simplify_expand();
+PassDef simplify_reshape();
+PassDef simplify_slice();
+PassDef simplify_transpose();
+
+// control/
+PassDef inline_functions();
+PassDef inline_if();
+PassDef unroll();
 
 // fusion/
 PassDef fuse_gelu();

@@ -20,24 +20,34 @@ uint64_t hash_attr(const Attr& a) {
   return hash_combine(h, hash_value(a.value));
 }
 
+// Like tensors, notes are immutable once shared: their address is their identity within a process.
+uint64_t hash_notes(const NotesPtr& notes) { return reinterpret_cast<uintptr_t>(notes.get()); }
+
 }  // namespace
 
 uint64_t structural_hash(const Model& m) {
   uint64_t h = m.functions.size();
   const auto add = [&](uint64_t x) { h = hash_combine(h, x); };
+  add(hash_string(m.info.doc, m.info.metadata.size()));
   for (const OpsetImport& o : m.info.opsets) add(hash_string(o.domain, static_cast<uint64_t>(o.version)));
-  for (const Function& f : m.functions) add(hash_string(f.name, hash_string(f.domain)));
+  for (const Function& f : m.functions) {
+    add(hash_string(f.name, hash_string(f.domain)));
+    add(hash_notes(f.notes));
+  }
   for (const GraphId g : all_graphs(m)) {
     const Graph& graph = m[g];
     add(g.v);
-    for (const Port& p : graph.inputs) add(hash_string(p.name));
-    for (const Port& p : graph.outputs) add(hash_string(p.name));
+    add(hash_notes(graph.notes));
+    for (const auto* ports : {&graph.inputs, &graph.outputs})
+      for (const Port& p : *ports) add(hash_combine(hash_string(p.name), hash_notes(p.notes)));
+    for (const ValueInfo& v : graph.value_info) add(hash_notes(v.notes));
     for (const ValueId v : graph.initializers)
       add(hash_combine(v.v, m[v].constant ? hash_identity(*m[v].constant) : 0));
     for (NodeId n = graph.first; n; n = m[n].next) {
       const Node& node = m[n];
       add(n.v);
       add(hash_string(node.type, hash_string(node.domain)));
+      add(hash_string(node.name, hash_notes(node.notes)));
       for (const ValueId v : node.in) add(v.v);
       for (const ValueId v : node.out) add(v.v);
       for (const Attr& a : node.attrs.items()) add(hash_attr(a));

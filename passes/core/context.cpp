@@ -132,7 +132,7 @@ bool PassContext::commit(Builder& builder, Patch patch) {
   for (const OpsetImport& o : builder.opsets()) model.require_opset(o.domain, o.version);
   const GraphId g = model[patch.root].parent;
   // Placed before the root, new nodes find what the old side read. Anything else may be defined later.
-  const bool must_sort = patch.replace.size() > 1 || reads_elsewhere(model, patch);
+  const bool must_sort = !patch.in_order && (patch.replace.size() > 1 || reads_elsewhere(model, patch));
   for (const NodeId n : patch.made) model.place(n, g, patch.root);
   // A new value takes the name of the value it stands for, as far as that one goes away.
   std::vector<std::pair<ValueId, std::string>> names;

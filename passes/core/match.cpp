@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/onnx/lift.h"
+
 namespace lathe {
 namespace {
 
@@ -59,9 +61,10 @@ class Matcher {
     return near_ == nullptr ? false : miss(fmt::format(f, std::forward<A>(a)...));
   }
 
+  // Old spellings that have no canonical equal mean something else: they are opaque.
   NodeId def(ValueId v) const {
     const NodeId n = m_[v].def;
-    return n && !m_.is_hidden(n) ? n : NodeId{};
+    return n && !m_.is_hidden(n) && is_canonical(m_[n]) ? n : NodeId{};
   }
   void take(NodeId n) {
     if (!state_.has(n)) state_.nodes.push_back(n);

@@ -40,6 +40,7 @@ class Planner {
 
   Plan run() {
     side_.insert(patch_.taken.begin(), patch_.taken.end());
+    side_.insert(patch_.context.begin(), patch_.context.end());
     made_.insert(patch_.made.begin(), patch_.made.end());
     std::vector<ValueId> roots;
     for (const auto& [from, to] : patch_.replace) roots.push_back(from);
