@@ -36,7 +36,8 @@ struct Celu : Alpha {
   }
 };
 struct Selu : Alpha {
-  explicit Selu(const Attrs& a) : Alpha(a, 1.67326319217681884765625f), gamma(a.f("gamma", 1.05070102214813232421875f)) {}
+  explicit Selu(const Attrs& a)
+      : Alpha(a, 1.67326319217681884765625f), gamma(a.f("gamma", 1.05070102214813232421875f)) {}
   float gamma;
   template <class C>
   C operator()(C x) const {
@@ -110,7 +111,8 @@ void eval_clip(EvalCtx& c) {
   dispatch<Numbers>(x.dtype, [&]<class T>() {
     using C = Compute<T>;
     const bool low = c.has(1), high = c.has(2);
-    const C lo = low ? load_element(c.in(1).data<T>()[0]) : C{0}, hi = high ? load_element(c.in(2).data<T>()[0]) : C{0};
+    const C lo = low ? load_element(c.in(1).data<T>()[0]) : C{0},
+            hi = high ? load_element(c.in(2).data<T>()[0]) : C{0};
     map_unary<T, T>(x, out, [=](C v) {
       const C a = low && v < lo ? lo : v;
       return high && a > hi ? hi : a;
