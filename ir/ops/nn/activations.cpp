@@ -4,6 +4,7 @@
 
 #include "ir/ops/all_ops.h"
 #include "ir/ops/elementwise.h"
+#include "ir/ops/fast_math.h"
 
 namespace lathe {
 namespace {
@@ -55,7 +56,7 @@ struct Swish : Alpha {
   explicit Swish(const Attrs& a) : Alpha(a, 1.0f) {}
   template <class C>
   C operator()(C x) const {
-    return x / (1 + std::exp(-static_cast<C>(alpha) * x));
+    return x / (1 + fast_exp(-static_cast<C>(alpha) * x));
   }
 };
 struct HardSigmoid : Alpha {
@@ -86,9 +87,9 @@ struct Gelu {
   bool tanh;
   template <class C>
   C operator()(C x) const {
-    if (!tanh) return x / 2 * (1 + std::erf(x * static_cast<C>(std::numbers::sqrt2 / 2)));
+    if (!tanh) return x / 2 * (1 + fast_erf(x * static_cast<C>(std::numbers::sqrt2 / 2)));
     const C k = static_cast<C>(0.7978845608028654);  // sqrt(2 / pi)
-    return x / 2 * (1 + std::tanh(k * (x + static_cast<C>(0.044715) * x * x * x)));
+    return x / 2 * (1 + fast_tanh(k * (x + static_cast<C>(0.044715) * x * x * x)));
   }
 };
 
@@ -99,7 +100,7 @@ C hard_swish(C x) {
 }
 template <class C>
 C mish(C x) {
-  return x * std::tanh((x > 0 ? x : C{0}) + std::log1p(std::exp(-std::abs(x))));
+  return x * fast_tanh((x > 0 ? x : C{0}) + std::log1p(std::exp(-std::abs(x))));
 }
 
 // Limits are scalars; the upper one wins when they cross.

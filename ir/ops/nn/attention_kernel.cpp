@@ -46,7 +46,7 @@ class Tile {
     keep(0, s, out_scores);
     if (p_.softcap > 0) {
       const C cap = static_cast<C>(p_.softcap);
-      for (int64_t i = 0; i < rows_ * keys_; ++i) s[i] = cap * std::tanh(s[i] / cap);
+      for (int64_t i = 0; i < rows_ * keys_; ++i) s[i] = cap * fast_tanh(s[i] / cap);
     }
     keep(1, s, out_scores);
     for (int64_t i = 0; i < rows_; ++i) {
