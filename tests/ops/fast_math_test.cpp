@@ -7,7 +7,8 @@
 namespace lathe {
 namespace {
 
-// Largest error in units of the exact result's last place, over every 97th float of [low, high] and its negative.
+// Largest error in units of the exact result's last place, over every 97th float of [low, high] and its
+// negative.
 template <class Fast, class Exact>
 double worst_ulp(float low, float high, Fast fast, Exact exact) {
   double worst = 0;
@@ -16,7 +17,8 @@ double worst_ulp(float low, float high, Fast fast, Exact exact) {
       const double want = exact(static_cast<double>(x));
       if (std::abs(want) < 1.2e-38 || std::abs(want) > 3.4e38) continue;
       const auto nearest = static_cast<float>(want);
-      const double ulp = static_cast<double>(std::nextafter(std::abs(nearest), HUGE_VALF)) - std::abs(static_cast<double>(nearest));
+      const double ulp = static_cast<double>(std::nextafter(std::abs(nearest), HUGE_VALF)) -
+                         std::abs(static_cast<double>(nearest));
       worst = std::max(worst, std::abs(static_cast<double>(fast(x)) - want) / ulp);
     }
   }
@@ -26,7 +28,9 @@ double worst_ulp(float low, float high, Fast fast, Exact exact) {
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
 TEST(FastMath, Exp) {
-  EXPECT_LT(worst_ulp(1e-8f, 88.7f, [](float x) { return fast_exp(x); }, [](double x) { return std::exp(x); }), 2.0);
+  EXPECT_LT(worst_ulp(
+                1e-8f, 88.7f, [](float x) { return fast_exp(x); }, [](double x) { return std::exp(x); }),
+            2.0);
   EXPECT_EQ(fast_exp(0.0f), 1.0f);
   EXPECT_EQ(fast_exp(kInf), kInf);
   EXPECT_EQ(fast_exp(89.0f), kInf);
@@ -37,7 +41,9 @@ TEST(FastMath, Exp) {
 }
 
 TEST(FastMath, Tanh) {
-  EXPECT_LT(worst_ulp(1e-8f, 30.0f, [](float x) { return fast_tanh(x); }, [](double x) { return std::tanh(x); }), 3.0);
+  EXPECT_LT(worst_ulp(
+                1e-8f, 30.0f, [](float x) { return fast_tanh(x); }, [](double x) { return std::tanh(x); }),
+            3.0);
   EXPECT_EQ(fast_tanh(kInf), 1.0f);
   EXPECT_EQ(fast_tanh(-kInf), -1.0f);
   EXPECT_TRUE(std::signbit(fast_tanh(-0.0f)));
@@ -45,7 +51,9 @@ TEST(FastMath, Tanh) {
 }
 
 TEST(FastMath, Erf) {
-  EXPECT_LT(worst_ulp(1e-8f, 30.0f, [](float x) { return fast_erf(x); }, [](double x) { return std::erf(x); }), 3.0);
+  EXPECT_LT(worst_ulp(
+                1e-8f, 30.0f, [](float x) { return fast_erf(x); }, [](double x) { return std::erf(x); }),
+            3.0);
   EXPECT_EQ(fast_erf(kInf), 1.0f);
   EXPECT_EQ(fast_erf(-kInf), -1.0f);
   EXPECT_TRUE(std::signbit(fast_erf(-0.0f)));

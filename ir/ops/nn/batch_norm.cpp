@@ -26,8 +26,6 @@ Tensor per_channel(EvalCtx& c, size_t i, int64_t channels, DType wide) {
   return convert(t, wide);
 }
 
-DType wide_of(DType t) { return t == DType::F64 ? DType::F64 : DType::F32; }
-
 // y = x * scale[channel] + shift[channel]
 template <class T>
 void scale_shift(const Tensor& x, const Channels& k, const Compute<T>* scale, const Compute<T>* shift,
