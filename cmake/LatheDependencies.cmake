@@ -2,6 +2,7 @@
 
 find_package(Boost 1.74 CONFIG REQUIRED COMPONENTS program_options)
 find_package(fmt REQUIRED)
+find_package(LibArchive REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(Protobuf REQUIRED)

@@ -1,6 +1,7 @@
 #include "ir/core/dim.h"
 
 #include <algorithm>
+#include <limits>
 #include <deque>
 #include <mutex>
 #include <set>
@@ -331,6 +332,7 @@ std::optional<Dim> Dim::exact_div(Dim a, Dim b) {
   const auto& [mb, cb] = *pb.begin();
   Polynomial p;
   for (const auto& [m, c] : table().polynomial(a)) {
+    if (cb == -1 && c == std::numeric_limits<int64_t>::min()) return std::nullopt;  // its quotient is no int64
     if (c % cb != 0 || !std::includes(m.begin(), m.end(), mb.begin(), mb.end())) return std::nullopt;
     DimTable::Monomial rest;
     std::set_difference(m.begin(), m.end(), mb.begin(), mb.end(), std::back_inserter(rest));

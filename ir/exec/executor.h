@@ -15,8 +15,8 @@
 namespace lathe {
 
 struct ExecOptions {
-  // Floats in double: every float16, bfloat16 and float32 value (constants and inputs too) is held as a double, and
-  // on_value and run_nodes hand out doubles; run() returns outputs in their declared types.
+  // Floats in double: every float16, bfloat16 and float32 value (constants and inputs too) is held as a
+  // double, and on_value and run_nodes hand out doubles; run() returns outputs in their declared types.
   bool precise = false;
   uint64_t seed = 0;                 // for random ops
   int64_t max_bytes = 0;             // live bytes; 0 = no limit
@@ -37,7 +37,8 @@ class Executor {
   std::vector<Datum> run(const std::map<std::string, Datum>& inputs);  // by port name
 
   // Runs just these nodes (floating ones too), in the given order; env holds the values they need from
-  // outside and receives every value they make. Constants need not be in env. The model may have been edited since.
+  // outside and receives every value they make. Constants need not be in env. The model may have been edited
+  // since.
   void run_nodes(std::span<const NodeId> nodes, std::unordered_map<ValueId, Datum>& env);
 
  private:

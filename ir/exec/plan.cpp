@@ -67,7 +67,9 @@ class Planner {
   }
 
   // A Constant node whose tensor is known takes no step.
-  bool is_folded(const Node& n) const { return n.is("Constant") && n.output(0) && m_.constant(n.output(0)) != nullptr; }
+  bool is_folded(const Node& n) const {
+    return n.is("Constant") && n.output(0) && m_.constant(n.output(0)) != nullptr;
+  }
 
   void body(std::span<const NodeId> nodes, const std::vector<ValueId>& results) {
     for (const NodeId id : nodes) {
@@ -160,7 +162,9 @@ Datum promoted(const Datum& d) {
   return d;
 }
 
-Plan plan_graph(const Model& m, GraphId g, const PlanOptions& options) { return Planner(m, options).graph(g); }
+Plan plan_graph(const Model& m, GraphId g, const PlanOptions& options) {
+  return Planner(m, options).graph(g);
+}
 
 Plan plan_nodes(const Model& m, std::span<const NodeId> nodes, const PlanOptions& options) {
   return Planner(m, options).loose(nodes);

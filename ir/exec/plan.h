@@ -1,4 +1,5 @@
-// How one graph is executed: its nodes in order with operands as slots of a frame, and the slots to free after each.
+// How one graph is executed: its nodes in order with operands as slots of a frame, and the slots to free
+// after each.
 #pragma once
 #include <memory>
 #include <span>
@@ -19,14 +20,14 @@ struct PlanStep {
   const Function* function = nullptr;    // a call of a local function
   const OpDef* def = nullptr;            // otherwise a kernel; otherwise the schema's function body
   std::vector<Slot> in, out;
-  std::vector<Slot> last;                // not needed after this step
+  std::vector<Slot> last;  // not needed after this step
   std::vector<GraphId> bodies;
 };
 
 // Slots [0, made) belong to the frame: inputs, then what nodes make. Constants follow, then captures.
 struct Plan {
   std::vector<PlanStep> steps;
-  std::vector<ValueId> ids;              // of each slot
+  std::vector<ValueId> ids;  // of each slot
   std::unordered_map<ValueId, Slot> slot_of;
   std::vector<Slot> inputs, outputs;
   std::vector<Datum> constants;

@@ -19,8 +19,7 @@ const Tensor& EvalCtx::in(size_t i) const {
 
 const Tensor& EvalCtx::in(size_t i, DType dtype) const {
   const Tensor& t = in(i);
-  if (t.dtype != dtype)
-    fail("input {} has element type {}, not {}", i, onnx_name(t.dtype), onnx_name(dtype));
+  if (t.dtype != dtype) fail("input {} has element type {}, not {}", i, onnx_name(t.dtype), onnx_name(dtype));
   return t;
 }
 

@@ -1,5 +1,5 @@
-// Reductions over one row in a fixed order of eight lanes (vectorizable, and the same bits on every machine), and rows of
-// halves widened to float.
+// Reductions over one row in a fixed order of eight lanes (vectorizable, and the same bits on every machine),
+// and rows of halves widened to float.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -26,13 +26,15 @@ C row_reduce(int64_t n, C init, Term&& term, Op&& op) {
 
 template <class C>
 C row_sum(const C* x, int64_t n) {
-  return row_reduce(n, C{0}, [x](int64_t i) { return x[i]; }, [](C a, C b) { return a + b; });
+  return row_reduce(
+      n, C{0}, [x](int64_t i) { return x[i]; }, [](C a, C b) { return a + b; });
 }
 // NaN wins.
 template <class C>
 C row_max(const C* x, int64_t n) {
-  return row_reduce(n, -std::numeric_limits<C>::infinity(), [x](int64_t i) { return x[i]; },
-                    [](C a, C b) { return a > b || a != a ? a : b; });
+  return row_reduce(
+      n, -std::numeric_limits<C>::infinity(), [x](int64_t i) { return x[i]; },
+      [](C a, C b) { return a > b || a != a ? a : b; });
 }
 
 // Elements as the type to compute in: the row itself, or a widened copy that lasts until the next call.
@@ -40,7 +42,8 @@ template <class T>
 class RowReader {
  public:
   const Compute<T>* read(const T* row, int64_t n) {
-    if constexpr (!is_half<T>) return row;
+    if constexpr (!is_half<T>)
+      return row;
     else {
       wide_.resize(static_cast<size_t>(n));
       for (int64_t i = 0; i < n; ++i) wide_[static_cast<size_t>(i)] = static_cast<float>(row[i]);
@@ -53,6 +56,8 @@ class RowReader {
 };
 
 // Rows for one parallel chunk, so that a chunk is worth its start.
-inline int64_t rows_per_chunk(int64_t row) { return std::max<int64_t>(1, kGrain / 4 / std::max<int64_t>(row, 1)); }
+inline int64_t rows_per_chunk(int64_t row) {
+  return std::max<int64_t>(1, kGrain / 4 / std::max<int64_t>(row, 1));
+}
 
 }  // namespace lathe

@@ -6,7 +6,8 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(Binary, BroadcastsBothWays) {
-  expect_same(run1({"Add"}, {f32({2, 1}, {1, 2}), f32({3}, {10, 20, 30})}), f32({2, 3}, {11, 21, 31, 12, 22, 32}));
+  expect_same(run1({"Add"}, {f32({2, 1}, {1, 2}), f32({3}, {10, 20, 30})}),
+              f32({2, 3}, {11, 21, 31, 12, 22, 32}));
   expect_same(run1({"Sub"}, {f32({}, {1}), f32({2}, {1, 2})}), f32({2}, {0, -1}));
   expect_same(run1({"Mul"}, {f32({0, 3}, {}), f32({3}, {1, 2, 3})}), f32({0, 3}, {}));
   expect_same(run1({"Mul"}, {f32({2, 1, 2}, {1, 2, 3, 4}), f32({1, 3, 1}, {1, 10, 100})}),
@@ -24,11 +25,14 @@ TEST(Binary, IntegersWrapAndDivideTowardsZero) {
   constexpr int32_t low32 = std::numeric_limits<int32_t>::min();
   expect_same(run1({"Div"}, {i64({3}, {low, -7, 7}), i64({3}, {-1, 2, -2})}), i64({3}, {low, -3, -3}));
   expect_same(run1({"Mod"}, {i64({4}, {low, -7, 7, 7}), i64({4}, {-1, 3, -3, 3})}), i64({4}, {0, 2, -2, 1}));
-  expect_same(run1({"Mod", {{"fmod", int64_t{1}}}}, {i64({2}, {-7, 7}), i64({2}, {3, -3})}), i64({2}, {-1, 1}));
+  expect_same(run1({"Mod", {{"fmod", int64_t{1}}}}, {i64({2}, {-7, 7}), i64({2}, {3, -3})}),
+              i64({2}, {-1, 1}));
   expect_same(run1({"Neg"}, {i32({2}, {low32, 5})}), i32({2}, {low32, -5}));
   expect_same(run1({"Abs"}, {i32({2}, {low32, -5})}), i32({2}, {low32, 5}));
-  expect_same(run1({"Mul"}, {of(DType::U16, {1}, {65535}), of(DType::U16, {1}, {65535})}), of(DType::U16, {1}, {1}));
-  expect_same(run1({"Add"}, {of(DType::I8, {1}, {127}), of(DType::I8, {1}, {1})}), of(DType::I8, {1}, {-128}));
+  expect_same(run1({"Mul"}, {of(DType::U16, {1}, {65535}), of(DType::U16, {1}, {65535})}),
+              of(DType::U16, {1}, {1}));
+  expect_same(run1({"Add"}, {of(DType::I8, {1}, {127}), of(DType::I8, {1}, {1})}),
+              of(DType::I8, {1}, {-128}));
   EXPECT_THAT(error_of({"Div"}, {i64({2}, {1, 2}), i64({2}, {1, 0})}), HasSubstr("division by zero"));
   EXPECT_THAT(error_of({"Mod"}, {i64({1}, {1}), i64({1}, {0})}), HasSubstr("division by zero"));
 }
@@ -36,14 +40,17 @@ TEST(Binary, IntegersWrapAndDivideTowardsZero) {
 TEST(Binary, MaxAndMinKeepNaN) {
   expect_close(run1({"Max"}, {f32({3}, {1, kNaN, 3}), f32({3}, {2, 2, kNaN})}), f32({3}, {2, kNaN, kNaN}));
   expect_close(run1({"Min"}, {f32({3}, {1, kNaN, 3}), f32({}, {2})}), f32({3}, {1, kNaN, 2}));
-  expect_same(run1({"Max"}, {i64({2}, {1, 5}), i64({}, {3}), i64({2, 1}, {0, 9})}), i64({2, 2}, {3, 5, 9, 9}));
+  expect_same(run1({"Max"}, {i64({2}, {1, 5}), i64({}, {3}), i64({2, 1}, {0, 9})}),
+              i64({2, 2}, {3, 5, 9, 9}));
 }
 
 TEST(Binary, HalvesRoundOnce) {
   // 2048 + 1 + 1 in float16: 2048 after each rounded step, 2050 when rounded once.
-  expect_same(run1({"Sum"}, {of(DType::F16, {1}, {2048}), of(DType::F16, {1}, {1}), of(DType::F16, {1}, {1})}),
-              of(DType::F16, {1}, {2050}));
-  expect_same(run1({"Mean"}, {of(DType::BF16, {1}, {1}), of(DType::BF16, {1}, {2})}), of(DType::BF16, {1}, {1.5}));
+  expect_same(
+      run1({"Sum"}, {of(DType::F16, {1}, {2048}), of(DType::F16, {1}, {1}), of(DType::F16, {1}, {1})}),
+      of(DType::F16, {1}, {2050}));
+  expect_same(run1({"Mean"}, {of(DType::BF16, {1}, {1}), of(DType::BF16, {1}, {2})}),
+              of(DType::BF16, {1}, {1.5}));
 }
 
 TEST(Binary, Pow) {

@@ -9,7 +9,8 @@ namespace {
 struct Shift {
   explicit Shift(const Attrs& attrs) {
     const std::string direction = attrs.s("direction", "");
-    if (direction != "LEFT" && direction != "RIGHT") fail("direction '{}' is neither LEFT nor RIGHT", direction);
+    if (direction != "LEFT" && direction != "RIGHT")
+      fail("direction '{}' is neither LEFT nor RIGHT", direction);
     left = direction == "LEFT";
   }
   bool left = false;

@@ -19,7 +19,8 @@ void eval_equal(EvalCtx& c) {
     return eval_predicate<decltype([](auto a, auto b) { return a == b; }), NumbersAndBool>(c);
   }
   Tensor& out = c.out(0, DType::Bool, broadcast_dims(x.dims, y.dims));
-  const StridedLoop<2> loop(out.dims, {broadcast_strides(x.dims, out.dims), broadcast_strides(y.dims, out.dims)});
+  const StridedLoop<2> loop(out.dims,
+                            {broadcast_strides(x.dims, out.dims), broadcast_strides(y.dims, out.dims)});
   const auto& inner = loop.inner();
   auto r = out.mutable_data<uint8_t>();
   loop.run(0, loop.count(), [&](int64_t o, const auto& at, int64_t n) {
@@ -93,16 +94,18 @@ void register_compare(OpRegistry& r) {
   row("Equal", infer_binary<equal_dims, kBool>, eval_equal, true);
   row("Greater", infer_binary<greater_dims, kBool>,
       eval_predicate<decltype([](auto a, auto b) { return a > b; }), Numbers>);
-  row("Less", infer_binary<less_dims, kBool>, eval_predicate<decltype([](auto a, auto b) { return a < b; }), Numbers>);
+  row("Less", infer_binary<less_dims, kBool>,
+      eval_predicate<decltype([](auto a, auto b) { return a < b; }), Numbers>);
   row("GreaterOrEqual", infer_binary<greater_equal_dims, kBool>,
       eval_predicate<decltype([](auto a, auto b) { return a >= b; }), Numbers>);
   row("LessOrEqual", infer_binary<less_equal_dims, kBool>,
       eval_predicate<decltype([](auto a, auto b) { return a <= b; }), Numbers>);
-  row("And", infer_binary<and_dims, kBool>, eval_predicate<decltype([](bool a, bool b) { return a && b; }), Bools>,
-      true);
-  row("Or", infer_binary<or_dims, kBool>, eval_predicate<decltype([](bool a, bool b) { return a || b; }), Bools>, true);
-  row("Xor", infer_binary<nullptr, kBool>, eval_predicate<decltype([](bool a, bool b) { return a != b; }), Bools>,
-      true);
+  row("And", infer_binary<and_dims, kBool>,
+      eval_predicate<decltype([](bool a, bool b) { return a && b; }), Bools>, true);
+  row("Or", infer_binary<or_dims, kBool>,
+      eval_predicate<decltype([](bool a, bool b) { return a || b; }), Bools>, true);
+  row("Xor", infer_binary<nullptr, kBool>,
+      eval_predicate<decltype([](bool a, bool b) { return a != b; }), Bools>, true);
   row("Not", infer_unary<not_dim, kBool>, eval_unary<decltype([](bool a) { return !a; }), Bools>);
   row("IsNaN", infer_unary<nullptr, kBool>, eval_float_test<decltype([](auto x) { return std::isnan(x); })>);
   row("IsInf", infer_unary<nullptr, kBool>, eval_float_test<IsInf>);

@@ -33,7 +33,8 @@ void run(EvalCtx& c, const Tensor& a, const Tensor& b, Tensor& out) {
 void eval_gemm(EvalCtx& c) {
   const Tensor &a = c.raw(0), &b = c.raw(1);
   if (a.dtype != b.dtype) fail("element types {} and {} differ", onnx_name(a.dtype), onnx_name(b.dtype));
-  if (a.rank() != 2 || b.rank() != 2) fail("A has rank {} and B rank {}, both must be matrices", a.rank(), b.rank());
+  if (a.rank() != 2 || b.rank() != 2)
+    fail("A has rank {} and B rank {}, both must be matrices", a.rank(), b.rank());
   const bool ta = c.attrs().i("transA", 0) != 0, tb = c.attrs().i("transB", 0) != 0;
   const int64_t m = a.dims[ta ? 1 : 0], n = b.dims[tb ? 0 : 1], k = a.dims[ta ? 0 : 1];
   if (b.dims[tb ? 1 : 0] != k) fail("inner sizes {} and {} of the matrices differ", k, b.dims[tb ? 1 : 0]);
@@ -41,7 +42,8 @@ void eval_gemm(EvalCtx& c) {
   Tensor& out = c.out(0, half ? DType::F32 : a.dtype, {m, n});
   dispatch<TypeList<float, double, int32_t, int64_t, uint32_t, uint64_t>>(out.dtype, [&]<class T>() {
     constexpr bool own_loop = std::is_integral_v<T>;  // BLAS alone takes misaligned operands
-    run<T>(c, own_loop ? a.aligned() : convert(a, out.dtype), own_loop ? b.aligned() : convert(b, out.dtype), out);
+    run<T>(c, own_loop ? a.aligned() : convert(a, out.dtype), own_loop ? b.aligned() : convert(b, out.dtype),
+           out);
   });
   if (half) c.set(0, convert(out, a.dtype));
 }
@@ -59,6 +61,8 @@ void infer_gemm(InferCtx& c) {
 
 }  // namespace
 
-void register_gemm(OpRegistry& r) { r.add({.domain = "", .type = "Gemm", .infer = infer_gemm, .eval = eval_gemm}); }
+void register_gemm(OpRegistry& r) {
+  r.add({.domain = "", .type = "Gemm", .infer = infer_gemm, .eval = eval_gemm});
+}
 
 }  // namespace lathe

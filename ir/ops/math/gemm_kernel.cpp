@@ -7,7 +7,8 @@
 namespace lathe {
 namespace {
 
-// Rows and columns of C that one task computes. Wide enough that packing the operands is a few percent of the work.
+// Rows and columns of C that one task computes. Wide enough that packing the operands is a few percent of the
+// work.
 constexpr int64_t kTileRows = 256, kTileColumns = 128;
 // Products smaller than this share a task.
 constexpr int64_t kTaskFlops = 1 << 19;
@@ -22,8 +23,10 @@ void blas(const Gemm<float>& g, const float* a, const float* b, float* c) {
   const int lda = blas_int(g.lda), ldb = blas_int(g.ldb), ldc = blas_int(g.ldc);
   const auto ta = g.trans_a ? CblasTrans : CblasNoTrans, tb = g.trans_b ? CblasTrans : CblasNoTrans;
   if (m == 1 && !g.trans_a) {  // a vector times a matrix: packing the matrix would cost more than reading it
-    if (g.trans_b) cblas_sgemv(CblasRowMajor, CblasNoTrans, n, k, g.alpha, b, ldb, a, 1, g.beta, c, 1);
-    else cblas_sgemv(CblasRowMajor, CblasTrans, k, n, g.alpha, b, ldb, a, 1, g.beta, c, 1);
+    if (g.trans_b)
+      cblas_sgemv(CblasRowMajor, CblasNoTrans, n, k, g.alpha, b, ldb, a, 1, g.beta, c, 1);
+    else
+      cblas_sgemv(CblasRowMajor, CblasTrans, k, n, g.alpha, b, ldb, a, 1, g.beta, c, 1);
     return;
   }
   cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, g.alpha, a, lda, b, ldb, g.beta, c, ldc);
@@ -31,8 +34,8 @@ void blas(const Gemm<float>& g, const float* a, const float* b, float* c) {
 
 void blas(const Gemm<double>& g, const double* a, const double* b, double* c) {
   cblas_dgemm(CblasRowMajor, g.trans_a ? CblasTrans : CblasNoTrans, g.trans_b ? CblasTrans : CblasNoTrans,
-              blas_int(g.m), blas_int(g.n), blas_int(g.k), g.alpha, a, blas_int(g.lda), b, blas_int(g.ldb), g.beta, c,
-              blas_int(g.ldc));
+              blas_int(g.m), blas_int(g.n), blas_int(g.k), g.alpha, a, blas_int(g.lda), b, blas_int(g.ldb),
+              g.beta, c, blas_int(g.ldc));
 }
 
 template <class T>
@@ -49,7 +52,8 @@ void serial(const Gemm<T>& g, const T* a, const T* b, T* c) {
 template <class T>
 void batch(const Gemm<T>& g, const T* a, const T* b, T* c, const std::vector<GemmOffsets>& at) {
   if (g.m == 0 || g.n == 0) return;
-  const int64_t row_tiles = (g.m + kTileRows - 1) / kTileRows, column_tiles = (g.n + kTileColumns - 1) / kTileColumns;
+  const int64_t row_tiles = (g.m + kTileRows - 1) / kTileRows,
+                column_tiles = (g.n + kTileColumns - 1) / kTileColumns;
   const int64_t tasks = checked_mul(checked_mul(row_tiles, column_tiles), static_cast<int64_t>(at.size()));
   const int64_t work = 2 * std::min(g.m, kTileRows) * std::min(g.n, kTileColumns) * std::max<int64_t>(g.k, 1);
   parallel_for(tasks, std::max<int64_t>(1, kTaskFlops / work), [&](int64_t begin, int64_t end) {
@@ -59,14 +63,16 @@ void batch(const Gemm<T>& g, const T* a, const T* b, T* c, const std::vector<Gem
       Gemm<T> tile = g;
       tile.m = std::min(kTileRows, g.m - i);
       tile.n = std::min(kTileColumns, g.n - j);
-      serial(tile, a + o.a + (g.trans_a ? i : i * g.lda), b + o.b + (g.trans_b ? j * g.ldb : j), c + o.c + i * g.ldc + j);
+      serial(tile, a + o.a + (g.trans_a ? i : i * g.lda), b + o.b + (g.trans_b ? j * g.ldb : j),
+             c + o.c + i * g.ldc + j);
     }
   });
 }
 
 }  // namespace
 
-void gemm_batch(const Gemm<float>& g, const float* a, const float* b, float* c, const std::vector<GemmOffsets>& at) {
+void gemm_batch(const Gemm<float>& g, const float* a, const float* b, float* c,
+                const std::vector<GemmOffsets>& at) {
   batch(g, a, b, c, at);
 }
 void gemm_batch(const Gemm<double>& g, const double* a, const double* b, double* c,

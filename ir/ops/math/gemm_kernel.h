@@ -1,17 +1,17 @@
-// Matrix products on row-major data. Float and double go to OpenBLAS in tiles cut by shape alone, so that results do not
-// depend on the number of threads.
+// Matrix products on row-major data. Float and double go to OpenBLAS in tiles cut by shape alone, so that
+// results do not depend on the number of threads.
 #pragma once
 #include <cstdint>
 #include <vector>
 
-#include "ir/base/parallel.h"
 #include "ir/base/checked.h"
+#include "ir/base/parallel.h"
 #include "ir/ops/int_math.h"
 
 namespace lathe {
 
-// C[m, n] = alpha * op(A) * op(B) + beta * C; op transposes its row-major operand where asked. ld*: elements from one
-// row to the next as stored. Pointers may be misaligned.
+// C[m, n] = alpha * op(A) * op(B) + beta * C; op transposes its row-major operand where asked. ld*: elements
+// from one row to the next as stored. Pointers may be misaligned.
 template <class T>
 struct Gemm {
   bool trans_a = false, trans_b = false;
@@ -24,8 +24,10 @@ struct Gemm {
 struct GemmOffsets {
   int64_t a = 0, b = 0, c = 0;
 };
-void gemm_batch(const Gemm<float>& g, const float* a, const float* b, float* c, const std::vector<GemmOffsets>& at);
-void gemm_batch(const Gemm<double>& g, const double* a, const double* b, double* c, const std::vector<GemmOffsets>& at);
+void gemm_batch(const Gemm<float>& g, const float* a, const float* b, float* c,
+                const std::vector<GemmOffsets>& at);
+void gemm_batch(const Gemm<double>& g, const double* a, const double* b, double* c,
+                const std::vector<GemmOffsets>& at);
 
 // One product on the calling thread.
 void gemm_serial(const Gemm<float>& g, const float* a, const float* b, float* c);
@@ -35,7 +37,8 @@ void gemm_serial(const Gemm<double>& g, const double* a, const double* b, double
 template <class T>
 void gemm_batch(const Gemm<T>& g, const T* a, const T* b, T* c, const std::vector<GemmOffsets>& at) {
   const int64_t rows = g.m * static_cast<int64_t>(at.size());
-  const int64_t grain = std::max<int64_t>(1, (1 << 16) / std::max<int64_t>(1, g.n * std::max<int64_t>(g.k, 1)));
+  const int64_t grain =
+      std::max<int64_t>(1, (1 << 16) / std::max<int64_t>(1, g.n * std::max<int64_t>(g.k, 1)));
   parallel_for(rows, grain, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const GemmOffsets& o = at[static_cast<size_t>(r / g.m)];

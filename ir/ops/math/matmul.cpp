@@ -29,7 +29,8 @@ Dims batch_index(std::span<const int64_t> own, const Dims& batch) {
 }
 
 template <class T>
-void product(const Tensor& a, const Tensor& b, Tensor& out, const MatMulDims& d, double alpha, bool ta, bool tb) {
+void product(const Tensor& a, const Tensor& b, Tensor& out, const MatMulDims& d, double alpha, bool ta,
+             bool tb) {
   Gemm<T> g;
   g.trans_a = ta;
   g.trans_b = tb;
@@ -57,7 +58,8 @@ void product(const Tensor& a, const Tensor& b, Tensor& out, const MatMulDims& d,
 
 void eval_matmul(EvalCtx& c) {
   const Tensor &a = c.raw(0), &b = c.raw(1);
-  if (c.max_bytes > 0) c.out(0, a.dtype, matmul_dims(a.dims, b.dims).out);  // refuses what is beyond the limit
+  if (c.max_bytes > 0)
+    c.out(0, a.dtype, matmul_dims(a.dims, b.dims).out);  // refuses what is beyond the limit
   c.set(0, matmul(a, b));
 }
 
@@ -71,7 +73,8 @@ void infer_matmul(InferCtx& c) {
   if (vector_b) b.push_back(Dim(1));
   const Dim ka = a.back(), kb = b[b.size() - 2], m = a[a.size() - 2], n = b.back();
   if (ka.is_const() && kb.is_const() && !(ka == kb))
-    c.contradiction(fmt::format("inner sizes {} and {} of {} and {} differ", ka.str(), kb.str(), to_string(*pa), to_string(*pb)));
+    c.contradiction(fmt::format("inner sizes {} and {} of {} and {} differ", ka.str(), kb.str(),
+                                to_string(*pa), to_string(*pb)));
   a.resize(a.size() - 2);
   b.resize(b.size() - 2);
   Shape out = broadcast_shapes(c, a, b);
@@ -92,8 +95,7 @@ MatMulDims matmul_dims(const std::vector<int64_t>& a_dims, const std::vector<int
   d.m = a[a.size() - 2];
   d.k = a.back();
   d.n = b.back();
-  if (b[b.size() - 2] != d.k)
-    fail("inner sizes {} and {} of the matrices differ", d.k, b[b.size() - 2]);
+  if (b[b.size() - 2] != d.k) fail("inner sizes {} and {} of the matrices differ", d.k, b[b.size() - 2]);
   a.resize(a.size() - 2);
   b.resize(b.size() - 2);
   d.out = broadcast_dims(a, b);
@@ -119,6 +121,8 @@ Tensor matmul(const Tensor& a, const Tensor& b, double alpha, bool trans_a, bool
   return half ? convert(out, a.dtype) : out;
 }
 
-void register_matmul(OpRegistry& r) { r.add({.domain = "", .type = "MatMul", .infer = infer_matmul, .eval = eval_matmul}); }
+void register_matmul(OpRegistry& r) {
+  r.add({.domain = "", .type = "MatMul", .infer = infer_matmul, .eval = eval_matmul});
+}
 
 }  // namespace lathe

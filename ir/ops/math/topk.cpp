@@ -25,7 +25,8 @@ void eval_topk(EvalCtx& c) {
       parallel_for(x.count() / n, rows_per_chunk(n), [&](int64_t begin, int64_t end) {
         std::vector<int64_t> order(static_cast<size_t>(n));
         for (int64_t row = begin; row < end; ++row) {
-          const int64_t from = row / inner * n * inner + row % inner, to = row / inner * k * inner + row % inner;
+          const int64_t from = row / inner * n * inner + row % inner,
+                        to = row / inner * k * inner + row % inner;
           std::iota(order.begin(), order.end(), int64_t{0});
           const auto before = [&](int64_t i, int64_t j) {
             const auto a = load_element(in[from + i * inner]), b = load_element(in[from + j * inner]);
@@ -63,7 +64,11 @@ void infer_topk(InferCtx& c) {
 }  // namespace
 
 void register_topk(OpRegistry& r) {
-  r.add({.domain = "", .type = "TopK", .infer = infer_topk, .eval = eval_topk, .exactness = Exactness::bitwise});
+  r.add({.domain = "",
+         .type = "TopK",
+         .infer = infer_topk,
+         .eval = eval_topk,
+         .exactness = Exactness::bitwise});
 }
 
 }  // namespace lathe

@@ -4,6 +4,7 @@
 
 #include "ir/ops/all_ops.h"
 #include "ir/ops/elementwise.h"
+#include "ir/ops/fast_math.h"
 
 namespace lathe {
 namespace {
@@ -36,7 +37,8 @@ struct Celu : Alpha {
   }
 };
 struct Selu : Alpha {
-  explicit Selu(const Attrs& a) : Alpha(a, 1.67326319217681884765625f), gamma(a.f("gamma", 1.05070102214813232421875f)) {}
+  explicit Selu(const Attrs& a)
+      : Alpha(a, 1.67326319217681884765625f), gamma(a.f("gamma", 1.05070102214813232421875f)) {}
   float gamma;
   template <class C>
   C operator()(C x) const {
@@ -54,7 +56,7 @@ struct Swish : Alpha {
   explicit Swish(const Attrs& a) : Alpha(a, 1.0f) {}
   template <class C>
   C operator()(C x) const {
-    return x / (1 + std::exp(-static_cast<C>(alpha) * x));
+    return x / (1 + fast_exp(-static_cast<C>(alpha) * x));
   }
 };
 struct HardSigmoid : Alpha {
@@ -85,9 +87,9 @@ struct Gelu {
   bool tanh;
   template <class C>
   C operator()(C x) const {
-    if (!tanh) return x / 2 * (1 + std::erf(x * static_cast<C>(std::numbers::sqrt2 / 2)));
+    if (!tanh) return x / 2 * (1 + fast_erf(x * static_cast<C>(std::numbers::sqrt2 / 2)));
     const C k = static_cast<C>(0.7978845608028654);  // sqrt(2 / pi)
-    return x / 2 * (1 + std::tanh(k * (x + static_cast<C>(0.044715) * x * x * x)));
+    return x / 2 * (1 + fast_tanh(k * (x + static_cast<C>(0.044715) * x * x * x)));
   }
 };
 
@@ -98,7 +100,7 @@ C hard_swish(C x) {
 }
 template <class C>
 C mish(C x) {
-  return x * std::tanh((x > 0 ? x : C{0}) + std::log1p(std::exp(-std::abs(x))));
+  return x * fast_tanh((x > 0 ? x : C{0}) + std::log1p(std::exp(-std::abs(x))));
 }
 
 // Limits are scalars; the upper one wins when they cross.
@@ -110,7 +112,8 @@ void eval_clip(EvalCtx& c) {
   dispatch<Numbers>(x.dtype, [&]<class T>() {
     using C = Compute<T>;
     const bool low = c.has(1), high = c.has(2);
-    const C lo = low ? load_element(c.in(1).data<T>()[0]) : C{0}, hi = high ? load_element(c.in(2).data<T>()[0]) : C{0};
+    const C lo = low ? load_element(c.in(1).data<T>()[0]) : C{0},
+            hi = high ? load_element(c.in(2).data<T>()[0]) : C{0};
     map_unary<T, T>(x, out, [=](C v) {
       const C a = low && v < lo ? lo : v;
       return high && a > hi ? hi : a;

@@ -21,13 +21,15 @@ Channels channels_of(const Tensor& x) {
 // A vector of one value per channel, in the type to compute in.
 Tensor per_channel(EvalCtx& c, size_t i, int64_t channels, DType wide) {
   const Tensor& t = c.in(i);
-  if (t.rank() != 1 || t.count() != channels) fail("input {} must hold one value for each of {} channels", i, channels);
+  if (t.rank() != 1 || t.count() != channels)
+    fail("input {} must hold one value for each of {} channels", i, channels);
   return convert(t, wide);
 }
 
 // y = x * scale[channel] + shift[channel]
 template <class T>
-void scale_shift(const Tensor& x, const Channels& k, const Compute<T>* scale, const Compute<T>* shift, Tensor& y) {
+void scale_shift(const Tensor& x, const Channels& k, const Compute<T>* scale, const Compute<T>* shift,
+                 Tensor& y) {
   const T* in = x.data<T>().data();
   T* out = y.mutable_data<T>().data();
   parallel_for(k.batch * k.channels, rows_per_chunk(k.area), [&](int64_t begin, int64_t end) {
@@ -46,7 +48,8 @@ void batch_norm(EvalCtx& c, const Tensor& x) {
   constexpr DType wide = dtype_of<C>;
   const Channels k = channels_of(x);
   const bool training = c.attrs().i("training_mode", 0) != 0;
-  const C epsilon = static_cast<C>(c.attrs().f("epsilon", 1e-5f)), momentum = static_cast<C>(c.attrs().f("momentum", 0.9f));
+  const C epsilon = static_cast<C>(c.attrs().f("epsilon", 1e-5f)),
+          momentum = static_cast<C>(c.attrs().f("momentum", 0.9f));
   const Tensor gamma = per_channel(c, 1, k.channels, wide), beta = per_channel(c, 2, k.channels, wide);
   const Tensor mean = per_channel(c, 3, k.channels, wide), variance = per_channel(c, 4, k.channels, wide);
   Tensor mu = mean, sigma = variance;
@@ -65,7 +68,9 @@ void batch_norm(EvalCtx& c, const Tensor& x) {
         const C m = sum / count;
         for (int64_t b = 0; b < k.batch; ++b) {
           const C* v = reader.read(in + (b * k.channels + ch) * k.area, k.area);
-          square += row_reduce(k.area, C{0}, [&](int64_t i) { return (v[i] - m) * (v[i] - m); }, [](C a, C d) { return a + d; });
+          square += row_reduce(
+              k.area, C{0}, [&](int64_t i) { return (v[i] - m) * (v[i] - m); },
+              [](C a, C d) { return a + d; });
         }
         pm[ch] = m;
         ps[ch] = square / count;
@@ -75,7 +80,8 @@ void batch_norm(EvalCtx& c, const Tensor& x) {
       if (!c.wants(o)) continue;
       const Tensor &before = o == 1 ? mean : variance, &now = o == 1 ? mu : sigma;
       Tensor running = Tensor::uninitialized(wide, {k.channels});
-      map_binary<C, C>(before, now, running, [momentum](C a, C b) { return a * momentum + b * (1 - momentum); });
+      map_binary<C, C>(before, now, running,
+                       [momentum](C a, C b) { return a * momentum + b * (1 - momentum); });
       c.set(o, convert(running, c.in(3).dtype));
     }
   }
@@ -97,8 +103,10 @@ template <class T>
 void group_norm(EvalCtx& c, const Tensor& x, int64_t groups) {
   using C = Compute<T>;
   const Channels k = channels_of(x);
-  if (groups <= 0 || k.channels % groups != 0) fail("{} channels do not divide into {} groups", k.channels, groups);
-  const Tensor gamma = per_channel(c, 1, k.channels, dtype_of<C>), beta = per_channel(c, 2, k.channels, dtype_of<C>);
+  if (groups <= 0 || k.channels % groups != 0)
+    fail("{} channels do not divide into {} groups", k.channels, groups);
+  const Tensor gamma = per_channel(c, 1, k.channels, dtype_of<C>),
+               beta = per_channel(c, 2, k.channels, dtype_of<C>);
   const C epsilon = static_cast<C>(c.attrs().f("epsilon", 1e-5f));
   const T* in = x.data<T>().data();
   T* out = c.out(0, x.dtype, x.dims).template mutable_data<T>().data();
@@ -115,7 +123,8 @@ void group_norm(EvalCtx& c, const Tensor& x, int64_t groups) {
       for (int64_t m = 0; m < members; ++m) {
         const auto ch = static_cast<size_t>(r % groups * members + m);
         const C s = gamma.data<C>()[ch] * inverse, b = beta.data<C>()[ch];
-        for (int64_t i = m * k.area; i < (m + 1) * k.area; ++i) out[r * n + i] = static_cast<T>((v[i] - mu) * s + b);
+        for (int64_t i = m * k.area; i < (m + 1) * k.area; ++i)
+          out[r * n + i] = static_cast<T>((v[i] - mu) * s + b);
       }
     }
   });
@@ -127,7 +136,8 @@ void eval_group_norm(EvalCtx& c) {
 }
 void eval_instance_norm(EvalCtx& c) {
   const Tensor& x = c.in(0);
-  dispatch<Floats>(x.dtype, [&]<class T>() { group_norm<T>(c, x, std::max<int64_t>(1, channels_of(x).channels)); });
+  dispatch<Floats>(x.dtype,
+                   [&]<class T>() { group_norm<T>(c, x, std::max<int64_t>(1, channels_of(x).channels)); });
 }
 
 // x / (|x|_p along the axis); a zero norm leaves zeros.
@@ -179,14 +189,16 @@ void eval_lrn(EvalCtx& c) {
     parallel_for(k.batch * k.channels, rows_per_chunk(k.area), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         const int64_t ch = r % k.channels, base = r - ch;
-        const int64_t lo = std::max<int64_t>(0, ch - before), hi = std::min(k.channels - 1, ch + std::min(after, k.channels));
+        const int64_t lo = std::max<int64_t>(0, ch - before),
+                      hi = std::min(k.channels - 1, ch + std::min(after, k.channels));
         for (int64_t i = 0; i < k.area; ++i) {
           C sum = 0;
           for (int64_t j = lo; j <= hi; ++j) {
             const C v = load_element(in[(base + j) * k.area + i]);
             sum += v * v;
           }
-          out[r * k.area + i] = static_cast<T>(load_element(in[r * k.area + i]) / std::pow(bias + alpha * sum, beta));
+          out[r * k.area + i] =
+              static_cast<T>(load_element(in[r * k.area + i]) / std::pow(bias + alpha * sum, beta));
         }
       }
     });

@@ -60,7 +60,8 @@ void run(const Tensor& x, const LayerNormParams& p, Tensor& y, Tensor* mean, Ten
       const C inverse = 1 / std::sqrt(variance + epsilon);
       if (means != nullptr) means[r] = mu;
       if (inverses != nullptr) inverses[r] = inverse;
-      const C *rs = s == nullptr ? nullptr : s + r * scale.step, *rb = b == nullptr ? nullptr : b + r * bias.step;
+      const C *rs = s == nullptr ? nullptr : s + r * scale.step,
+              *rb = b == nullptr ? nullptr : b + r * bias.step;
       R* o = out + r * n;
       if (rs != nullptr && rb != nullptr) {
         for (int64_t i = 0; i < n; ++i) o[i] = static_cast<R>((v[i] - mu) * inverse * rs[i] + rb[i]);
@@ -114,7 +115,8 @@ void infer_norm(InferCtx& c, bool centered) {
 
 }  // namespace
 
-void layer_norm(const Tensor& x, const LayerNormParams& p, Tensor& y, Tensor* mean, Tensor* inverse_deviation) {
+void layer_norm(const Tensor& x, const LayerNormParams& p, Tensor& y, Tensor* mean,
+                Tensor* inverse_deviation) {
   dispatch<Floats>(x.dtype, [&]<class T>() {
     if (y.dtype == x.dtype) return run<T, T>(x, p, y, mean, inverse_deviation);
     dispatch<Floats>(y.dtype, [&]<class R>() { run<T, R>(x, p, y, mean, inverse_deviation); });

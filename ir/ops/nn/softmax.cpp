@@ -32,7 +32,8 @@ void softmax_row(Kind kind, const C* x, C* y, int64_t n) {
 template <class T>
 void softmax(Kind kind, const Tensor& x, Tensor& out, size_t axis) {
   using C = Compute<T>;
-  const int64_t n = x.dims[axis], outer = span_count(x.dims, 0, axis), inner = span_count(x.dims, axis + 1, x.dims.size());
+  const int64_t n = x.dims[axis], outer = span_count(x.dims, 0, axis),
+                inner = span_count(x.dims, axis + 1, x.dims.size());
   if (x.count() == 0) return;
   const T* in = x.data<T>().data();
   T* y = out.mutable_data<T>().data();
@@ -74,7 +75,8 @@ void infer_softmax(InferCtx& c) {
 
 void register_softmax(OpRegistry& r) {
   r.add({.domain = "", .type = "Softmax", .infer = infer_softmax, .eval = eval_softmax<Kind::softmax>});
-  r.add({.domain = "", .type = "LogSoftmax", .infer = infer_softmax, .eval = eval_softmax<Kind::log_softmax>});
+  r.add(
+      {.domain = "", .type = "LogSoftmax", .infer = infer_softmax, .eval = eval_softmax<Kind::log_softmax>});
   r.add({.domain = "",
          .type = "Hardmax",
          .infer = infer_softmax,

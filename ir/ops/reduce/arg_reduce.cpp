@@ -1,4 +1,5 @@
-// ArgMax and ArgMin. The first of equals, or the last with select_last_index; NaN is the extreme, as in numpy.
+// ArgMax and ArgMin. The first of equals, or the last with select_last_index; NaN is the extreme, as in
+// numpy.
 #include "ir/ops/all_ops.h"
 #include "ir/ops/reduce/axes.h"
 #include "ir/ops/row_math.h"
@@ -45,16 +46,26 @@ void infer_arg(InferCtx& c) {
   if (x == nullptr) return c.out(0, DType::I64);
   const int64_t axis = normalize_axis(c, c.attrs().i("axis", 0), static_cast<int64_t>(x->size()));
   Shape out = *x;
-  if (c.attrs().i("keepdims", 1) != 0) out[static_cast<size_t>(axis)] = Dim(1);
-  else out.erase(out.begin() + axis);
+  if (c.attrs().i("keepdims", 1) != 0)
+    out[static_cast<size_t>(axis)] = Dim(1);
+  else
+    out.erase(out.begin() + axis);
   c.out(0, DType::I64, std::move(out));
 }
 
 }  // namespace
 
 void register_arg_reduce(OpRegistry& r) {
-  r.add({.domain = "", .type = "ArgMax", .infer = infer_arg, .eval = eval_arg<true>, .exactness = Exactness::bitwise});
-  r.add({.domain = "", .type = "ArgMin", .infer = infer_arg, .eval = eval_arg<false>, .exactness = Exactness::bitwise});
+  r.add({.domain = "",
+         .type = "ArgMax",
+         .infer = infer_arg,
+         .eval = eval_arg<true>,
+         .exactness = Exactness::bitwise});
+  r.add({.domain = "",
+         .type = "ArgMin",
+         .infer = infer_arg,
+         .eval = eval_arg<false>,
+         .exactness = Exactness::bitwise});
 }
 
 }  // namespace lathe

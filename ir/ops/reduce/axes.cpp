@@ -6,7 +6,8 @@ namespace lathe {
 namespace {
 
 template <class Normalize>
-std::vector<bool> mark(const std::vector<int64_t>& axes, bool none_if_empty, int64_t rank, Normalize&& normalize) {
+std::vector<bool> mark(const std::vector<int64_t>& axes, bool none_if_empty, int64_t rank,
+                       Normalize&& normalize) {
   std::vector<bool> reduced(static_cast<size_t>(rank), axes.empty() && !none_if_empty);
   for (const int64_t a : axes) reduced[static_cast<size_t>(normalize(a))] = true;
   return reduced;
@@ -34,11 +35,14 @@ std::optional<std::vector<bool>> reduced_axes(const InferCtx& c, size_t slot, in
               [&c, rank](int64_t a) { return normalize_axis(c, a, rank); });
 }
 
-std::vector<int64_t> reduced_dims(const std::vector<int64_t>& dims, const std::vector<bool>& reduced, bool keep) {
+std::vector<int64_t> reduced_dims(const std::vector<int64_t>& dims, const std::vector<bool>& reduced,
+                                  bool keep) {
   std::vector<int64_t> out;
   for (size_t i = 0; i < dims.size(); ++i) {
-    if (!reduced[i]) out.push_back(dims[i]);
-    else if (keep) out.push_back(1);
+    if (!reduced[i])
+      out.push_back(dims[i]);
+    else if (keep)
+      out.push_back(1);
   }
   return out;
 }
@@ -50,8 +54,10 @@ void infer_reduction(InferCtx& c, size_t slot, DType dtype) {
   Shape out;
   if (const auto reduced = reduced_axes(c, slot, static_cast<int64_t>(x->size()))) {
     for (size_t i = 0; i < x->size(); ++i) {
-      if (!(*reduced)[i]) out.push_back((*x)[i]);
-      else if (keep) out.emplace_back(1);
+      if (!(*reduced)[i])
+        out.push_back((*x)[i]);
+      else if (keep)
+        out.emplace_back(1);
     }
     return c.out(0, dtype, std::move(out));
   }

@@ -1,4 +1,5 @@
-// ReduceSum and its kin. Each is a function of one row of numbers; rows that are not contiguous are gathered first.
+// ReduceSum and its kin. Each is a function of one row of numbers; rows that are not contiguous are gathered
+// first.
 #include <cmath>
 
 #include "ir/ops/all_ops.h"
@@ -18,7 +19,8 @@ C sum_of(int64_t n, Term&& term) {
     if (n <= kBlock) return row_reduce(n, C{0}, term, add);
     double total = 0;
     for (int64_t at = 0; at < n; at += kBlock)
-      total += row_reduce(std::min(kBlock, n - at), C{0}, [&](int64_t i) { return term(at + i); }, add);
+      total += row_reduce(
+          std::min(kBlock, n - at), C{0}, [&](int64_t i) { return term(at + i); }, add);
     return static_cast<C>(total);
   } else {
     return row_reduce(n, C{0}, term, add);
@@ -34,14 +36,17 @@ struct Sum {
 struct Mean {
   template <class C>
   static C row(const C* x, int64_t n) {
-    if constexpr (std::is_integral_v<C>) return n == 0 ? C{0} : static_cast<C>(Sum::row(x, n) / static_cast<C>(n));
-    else return Sum::row(x, n) / static_cast<C>(n);
+    if constexpr (std::is_integral_v<C>)
+      return n == 0 ? C{0} : static_cast<C>(Sum::row(x, n) / static_cast<C>(n));
+    else
+      return Sum::row(x, n) / static_cast<C>(n);
   }
 };
 struct Prod {
   template <class C>
   static C row(const C* x, int64_t n) {
-    return row_reduce(n, C{1}, [x](int64_t i) { return x[i]; }, [](C a, C b) { return wrap_mul(a, b); });
+    return row_reduce(
+        n, C{1}, [x](int64_t i) { return x[i]; }, [](C a, C b) { return wrap_mul(a, b); });
   }
 };
 // Of no elements: minus infinity, or the type's lowest value. NaN wins.
@@ -50,7 +55,8 @@ struct Max {
   static C row(const C* x, int64_t n) {
     using L = std::numeric_limits<C>;
     const C init = L::has_infinity ? static_cast<C>(-L::infinity()) : L::lowest();
-    return row_reduce(n, init, [x](int64_t i) { return x[i]; }, [](C a, C b) { return a > b || a != a ? a : b; });
+    return row_reduce(
+        n, init, [x](int64_t i) { return x[i]; }, [](C a, C b) { return a > b || a != a ? a : b; });
   }
 };
 struct Min {
@@ -58,7 +64,8 @@ struct Min {
   static C row(const C* x, int64_t n) {
     using L = std::numeric_limits<C>;
     const C init = L::has_infinity ? L::infinity() : L::max();
-    return row_reduce(n, init, [x](int64_t i) { return x[i]; }, [](C a, C b) { return a < b || a != a ? a : b; });
+    return row_reduce(
+        n, init, [x](int64_t i) { return x[i]; }, [](C a, C b) { return a < b || a != a ? a : b; });
   }
 };
 struct L1 {
@@ -77,8 +84,10 @@ struct SumSquare {
 // Functions that leave the integers: those go through double and truncate.
 template <class C, class F>
 C through_double(F value) {
-  if constexpr (std::is_integral_v<C>) return to_int<C>(static_cast<double>(value));
-  else return static_cast<C>(value);
+  if constexpr (std::is_integral_v<C>)
+    return to_int<C>(static_cast<double>(value));
+  else
+    return static_cast<C>(value);
 }
 template <class C>
 using Real = std::conditional_t<std::is_integral_v<C>, double, C>;
@@ -93,7 +102,8 @@ struct L2 {
 struct LogSum {
   template <class C>
   static C row(const C* x, int64_t n) {
-    return through_double<C>(std::log(sum_of<Real<C>>(n, [x](int64_t i) { return static_cast<Real<C>>(x[i]); })));
+    return through_double<C>(
+        std::log(sum_of<Real<C>>(n, [x](int64_t i) { return static_cast<Real<C>>(x[i]); })));
   }
 };
 struct LogSumExp {
@@ -111,7 +121,8 @@ struct LogSumExp {
 template <class Op, class T>
 void reduce(const Tensor& x, const std::vector<bool>& reduced, Tensor& out) {
   using C = Compute<T>;
-  // The input's strides, split into those of kept axes (which number the rows) and reduced ones (which run along a row).
+  // The input's strides, split into those of kept axes (which number the rows) and reduced ones (which run
+  // along a row).
   const Dims strides = row_major_strides(x.dims);
   Dims kept_dims, kept, row_dims, along;
   for (size_t i = 0; i < x.dims.size(); ++i) {
@@ -135,7 +146,8 @@ void reduce(const Tensor& x, const std::vector<bool>& reduced, Tensor& out) {
         if (!buffer.empty()) {
           row.run(0, n, [&](int64_t p, const auto& q, int64_t m) {
             for (int64_t i = 0; i < m; ++i)
-              buffer[static_cast<size_t>(p + i)] = static_cast<C>(load_element(from[q[0] + i * row.inner()[0]]));
+              buffer[static_cast<size_t>(p + i)] =
+                  static_cast<C>(load_element(from[q[0] + i * row.inner()[0]]));
           });
         }
         r[o + k] = static_cast<T>(Op::row(values, n));

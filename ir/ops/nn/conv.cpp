@@ -1,0 +1,212 @@
+// Conv: the input's windows as the columns of a matrix (im2col, Chellapilla et al. 2006) times the weights, a
+// block of output pixels at a time; depthwise convolutions directly.
+#include "ir/ops/nn/conv.h"
+
+#include "ir/ops/all_ops.h"
+#include "ir/ops/convert.h"
+#include "ir/ops/dispatch.h"
+#include "ir/ops/math/gemm_kernel.h"
+#include "ir/ops/nn/window.h"
+#include "ir/ops/op_def.h"
+
+namespace lathe {
+namespace {
+
+// Elements of one block of columns: about a second-level cache's worth.
+constexpr int64_t kBlockElements = 1 << 20;
+constexpr int64_t kBlockColumns = 512;  // at least
+
+struct Problem {
+  Window window;
+  int64_t batch, channels, features, group;
+  int64_t channels_in_group() const { return channels / group; }
+  int64_t features_in_group() const { return features / group; }
+};
+
+// Output rows [row, row + rows), x in [begin, end).
+struct Block {
+  int64_t row, rows, begin, end;
+  int64_t columns() const { return rows * (end - begin); }
+};
+
+template <class T>
+void fill_columns(const Window& w, const T* in, int64_t channels, const Block& b, T* columns) {
+  const int64_t taps = w.taps(), width = b.end - b.begin, n = b.columns(), stride = w.strides.back();
+  const int64_t area = w.in_pixels();
+  parallel_for(channels, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, taps * n)),
+               [&](int64_t first, int64_t last) {
+                 std::fill(columns + first * taps * n, columns + last * taps * n, T{0});
+                 for (int64_t r = 0; r < b.rows; ++r) {
+                   for_each_tap(w, b.row + r, [&](int64_t tap, int64_t base, int64_t lo, int64_t hi) {
+                     lo = std::max(lo, b.begin);
+                     hi = std::min(hi, b.end);
+                     for (int64_t c = first; c < last && lo < hi; ++c) {
+                       const T* from = in + c * area + base;
+                       T* to = columns + (c * taps + tap) * n + r * width - b.begin;
+                       if (stride == 1)
+                         std::copy(from + lo, from + hi, to + lo);
+                       else
+                         for (int64_t x = lo; x < hi; ++x) to[x] = from[x * stride];
+                     }
+                   });
+                 }
+               });
+}
+
+std::vector<Block> blocks_of(const Window& w, int64_t depth) {
+  const int64_t width = w.out.back(), rows = w.out_rows();
+  const int64_t columns = std::max(kBlockColumns, kBlockElements / std::max<int64_t>(depth, 1));
+  std::vector<Block> blocks;
+  if (width > columns) {
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t x = 0; x < width; x += columns) blocks.push_back({r, 1, x, std::min(width, x + columns)});
+  } else {
+    const int64_t step = std::max<int64_t>(1, columns / std::max<int64_t>(width, 1));
+    for (int64_t r = 0; r < rows; r += step) blocks.push_back({r, std::min(step, rows - r), 0, width});
+  }
+  return blocks;
+}
+
+template <class T>
+void by_columns(const Problem& p, const T* x, const T* weights, T* y, bool has_bias) {
+  const Window& w = p.window;
+  const int64_t depth = checked_mul(p.channels_in_group(), w.taps()), pixels = w.out_pixels(),
+                area = w.in_pixels();
+  const auto ones = [](const Dims& d) {
+    return std::all_of(d.begin(), d.end(), [](int64_t v) { return v == 1; });
+  };
+  const bool direct =
+      ones(w.kernel) && ones(w.strides) && w.out == w.in;  // the input is its own matrix of columns
+  Gemm<T> g;
+  g.m = p.features_in_group();
+  g.k = depth;
+  g.lda = std::max<int64_t>(1, depth);
+  g.ldc = pixels;
+  g.beta = has_bias ? 1 : 0;
+  const std::vector<Block> blocks = direct ? std::vector<Block>{{0, 1, 0, pixels}} : blocks_of(w, depth);
+  int64_t largest = 0;
+  for (const Block& b : blocks) largest = std::max(largest, b.columns());
+  const std::unique_ptr<T[]> columns(direct ? nullptr
+                                            : new T[static_cast<size_t>(checked_mul(largest, depth))]);
+  for (int64_t i = 0; i < p.batch * p.group; ++i) {
+    const T* in = x + i * p.channels_in_group() * area;
+    const int64_t feature = i % p.group * p.features_in_group();
+    for (const Block& b : blocks) {
+      if (!direct) fill_columns(w, in, p.channels_in_group(), b, columns.get());
+      g.n = b.columns();
+      g.ldb = std::max<int64_t>(1, g.n);
+      T* out = y + (i / p.group * p.features + feature) * pixels + b.row * w.out.back() + b.begin;
+      gemm_batch(g, weights + feature * depth, direct ? in : columns.get(), out, {GemmOffsets{}});
+    }
+  }
+}
+
+// One input channel a feature: each tap adds a scaled, shifted row.
+template <class T>
+void depthwise(const Problem& p, const T* x, const T* weights, T* y, bool has_bias) {
+  const Window& w = p.window;
+  const int64_t width = w.out.back(), rows = w.out_rows(), taps = w.taps(), stride = w.strides.back();
+  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, rows * width));
+  parallel_for(p.batch * p.features, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t feature = i % p.features, channel = feature / p.features_in_group();
+      const T* in = x + (i / p.features * p.channels + channel) * w.in_pixels();
+      const T* k = weights + feature * taps;
+      T* out = y + i * rows * width;
+      if (!has_bias) std::fill(out, out + rows * width, T{0});
+      for (int64_t r = 0; r < rows; ++r) {
+        for_each_tap(w, r, [&](int64_t tap, int64_t base, int64_t lo, int64_t hi) {
+          const T v = k[tap];
+          const T* from = in + base;
+          T* to = out + r * width;
+          if (stride == 1)
+            for (int64_t o = lo; o < hi; ++o) to[o] += v * from[o];
+          else
+            for (int64_t o = lo; o < hi; ++o) to[o] += v * from[o * stride];
+        });
+      }
+    }
+  });
+}
+
+template <class T>
+void run(const Problem& p, const Tensor& x, const Tensor& w, const Tensor* bias, Tensor& y) {
+  if (y.count() == 0) return;
+  T* out = y.mutable_data<T>().data();
+  if (bias != nullptr) {
+    const T* b = bias->data<T>().data();
+    const int64_t pixels = p.window.out_pixels();
+    parallel_for(p.batch * p.features, std::max<int64_t>(1, kGrain / pixels),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = begin; i < end; ++i)
+                     std::fill_n(out + i * pixels, pixels, b[i % p.features]);
+                 });
+  }
+  if (p.channels_in_group() == 1 && p.group > 1) {
+    depthwise(p, x.data<T>().data(), w.aligned().data<T>().data(), out, bias != nullptr);
+  } else {
+    by_columns(p, x.data<T>().data(), w.data<T>().data(), out, bias != nullptr);
+  }
+}
+
+void eval_conv(EvalCtx& c) {
+  Tensor y = conv(c.in(0), c.raw(1), c.maybe(2), c.attrs());
+  c.set(0, std::move(y));
+}
+
+}  // namespace
+
+Tensor conv(const Tensor& x, const Tensor& w, const Tensor* bias, const Attrs& attrs) {
+  if (x.dtype != w.dtype || (bias != nullptr && bias->dtype != x.dtype))
+    fail("element types of x, w and bias differ");
+  if (x.rank() < 3 || w.rank() != x.rank()) fail("x has rank {} and w rank {}", x.rank(), w.rank());
+  Problem p;
+  p.batch = x.dims[0];
+  p.channels = x.dims[1];
+  p.features = w.dims[0];
+  p.group = attrs.i("group", 1);
+  if (p.group < 1 || p.channels % p.group != 0 || p.features % p.group != 0)
+    fail("{} channels and {} features do not divide into {} groups", p.channels, p.features, p.group);
+  if (w.dims[1] != p.channels_in_group())
+    fail("w has {} channels, x has {} in {} groups", w.dims[1], p.channels, p.group);
+  if (bias != nullptr && (bias->rank() != 1 || bias->count() != p.features))
+    fail("the bias must hold one value for each of {} features", p.features);
+  p.window = make_window(attrs, Dims(w.dims.begin() + 2, w.dims.end()),
+                         Dims(x.dims.begin() + 2, x.dims.end()), false);
+  Dims dims{p.batch, p.features};
+  dims.insert(dims.end(), p.window.out.begin(), p.window.out.end());
+  const bool half = x.dtype == DType::F16 || x.dtype == DType::BF16;
+  const DType wide = half ? DType::F32 : x.dtype;
+  Tensor y = Tensor::uninitialized(wide, dims);
+  const Tensor wide_x = convert(x, wide), wide_w = convert(w, wide);
+  const Tensor wide_bias = bias != nullptr ? convert(*bias, wide) : Tensor();
+  dispatch<WideFloats>(
+      wide, [&]<class T>() { run<T>(p, wide_x, wide_w, bias != nullptr ? &wide_bias : nullptr, y); });
+  return convert(y, x.dtype);
+}
+
+void infer_conv(InferCtx& c) {
+  const Shape *x = c.shape(0), *w = c.shape(1);
+  if (x == nullptr) return c.out(0, c.dtype(0));
+  if (x->size() < 3) c.contradiction(fmt::format("x has rank {}", x->size()));
+  Shape out{(*x)[0], Dim::unknown()};
+  Shape kernel;
+  if (w != nullptr) {
+    if (w->size() != x->size())
+      c.contradiction(fmt::format("x has rank {} and w rank {}", x->size(), w->size()));
+    out[1] = (*w)[0];
+    kernel.assign(w->begin() + 2, w->end());
+  } else if (!c.attrs().has("kernel_shape")) {
+    for (size_t i = 2; i < x->size(); ++i) out.push_back(Dim::unknown());
+    return c.out(0, c.dtype(0), std::move(out));
+  }
+  const Shape spatial = window_shape(c, kernel, Shape(x->begin() + 2, x->end()), false);
+  out.insert(out.end(), spatial.begin(), spatial.end());
+  c.out(0, c.dtype(0), std::move(out));
+}
+
+void register_conv(OpRegistry& r) {
+  r.add({.domain = "", .type = "Conv", .infer = infer_conv, .eval = eval_conv});
+}
+
+}  // namespace lathe

@@ -1,0 +1,286 @@
+// onnx-run: runs a model with the reference kernels.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <iostream>
+#include <map>
+#include <numeric>
+
+#include "ir/base/parallel.h"
+#include "ir/exec/compare.h"
+#include "ir/exec/executor.h"
+#include "ir/exec/npy.h"
+#include "ir/exec/seed_inputs.h"
+#include "ir/onnx/load.h"
+#include "ir/ops/infer.h"
+#include "tools/cli.h"
+
+namespace {
+
+using namespace lathe;
+using Clock = std::chrono::steady_clock;
+
+const cli::Program kProgram = {
+    "onnx-run", "runs an ONNX model with the reference kernels", "onnx-run [options] MODEL.onnx",
+    R"(  onnx-run model.onnx --dim batch=2 --dim seq=16     # seeded inputs; prints what came out
+  onnx-run model.onnx -i inputs.npz -o outputs.npz
+  onnx-run model.onnx -i ids=101,2054,102 -i mask=mask.npy
+  onnx-run model.onnx -i inputs.npz --expect outputs.npz --rtol 1e-4   # exit 1 where they differ
+  onnx-run model.onnx --bench 20 --profile           # times, by op
+)"};
+
+std::pair<std::string, std::string> split(const std::string& text, const char* option) {
+  const size_t at = text.find('=');
+  if (at == std::string::npos || at == 0) fail_usage("--{} needs NAME=VALUE, not '{}'", option, text);
+  return {text.substr(0, at), text.substr(at + 1)};
+}
+
+// "1,2.5,-3" in the input's own type; its declared shape where that has the right size, else one dim.
+Tensor from_text(const std::string& name, const std::string& text, const Type& type) {
+  std::vector<double> values;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find(',', at), text.size());
+    double v = 0;
+    const auto [stop, error] = std::from_chars(text.data() + at, text.data() + end, v);
+    if (error != std::errc() || stop != text.data() + end)
+      fail_usage("'{}' of input '{}' is no number", text.substr(at, end - at), name);
+    values.push_back(v);
+    at = end + 1;
+  }
+  const auto n = static_cast<int64_t>(values.size());
+  std::vector<int64_t> dims{n};
+  if (type.shape) {
+    std::vector<int64_t> declared;
+    int64_t open = -1, rest = 1;
+    for (size_t i = 0; i < type.shape->size(); ++i) {
+      const Dim d = (*type.shape)[i];
+      if (!d.is_const() && open < 0) open = static_cast<int64_t>(i);
+      declared.push_back(d.is_const() ? d.value() : 1);
+      rest = checked_mul(rest, declared.back());
+    }
+    // The last symbolic dim takes what the others leave.
+    for (size_t i = type.shape->size(); i-- > 0;) {
+      if ((*type.shape)[i].is_const()) continue;
+      if (rest > 0 && n % rest == 0) declared[i] = n / rest;
+      break;
+    }
+    if (element_count(declared) == n) dims = declared;
+  }
+  Tensor t = Tensor::make(type.dtype, dims);
+  for (int64_t i = 0; i < n; ++i)
+    store_double(type.dtype, t.mutable_bytes().data(), i, values[static_cast<size_t>(i)]);
+  return t;
+}
+
+std::map<std::string, Datum> given_inputs(const Model& m, const std::vector<std::string>& specs) {
+  std::map<std::string, Type> types;
+  for (const Port& p : m[m.main()].inputs) types[p.name] = p.type;
+  const auto type_of = [&](const std::string& name) -> const Type& {
+    const auto it = types.find(name);
+    if (it == types.end()) fail_usage("the model has no input '{}'", name);
+    return it->second;
+  };
+  std::map<std::string, Datum> out;
+  for (const std::string& spec : specs) {
+    if (spec.ends_with(".npz") && spec.find('=') == std::string::npos) {
+      for (auto& [name, t] : read_npz(spec))
+        if (types.contains(name)) out[name] = std::move(t);
+      continue;
+    }
+    const auto [name, value] = split(spec, "input");
+    const Type& type = type_of(name);
+    out[name] = value.ends_with(".npy") ? read_npy(value) : from_text(name, value, type);
+  }
+  return out;
+}
+
+// Every input without a value gets a seeded one.
+void seed_inputs(Model& m, std::map<std::string, Datum>& inputs, const std::vector<std::string>& sizes,
+                 uint64_t seed) {
+  Binding binding(Binding::Fill::primes);
+  for (const std::string& s : sizes) {
+    const auto [name, text] = split(s, "dim");
+    int64_t n = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (error != std::errc() || end != text.data() + text.size() || n < 0)
+      fail_usage("size '{}' of dim '{}' is no number", text, name);
+    binding.set(name, n);
+  }
+  const std::vector<ValueId> ids = m.inputs(m.main());
+  const auto& ports = m[m.main()].inputs;
+  for (size_t i = 0; i < ids.size(); ++i) {  // sizes that given inputs fix
+    const auto it = inputs.find(ports[i].name);
+    const Tensor* t = it != inputs.end() ? it->second.tensor() : nullptr;
+    if (t == nullptr || !ports[i].type.shape || ports[i].type.shape->size() != t->dims.size()) continue;
+    for (size_t d = 0; d < t->dims.size(); ++d)
+      if (const Dim want = (*ports[i].type.shape)[d]; want.is_symbol())
+        binding.set(want.symbol_name(), t->dims[d]);
+  }
+  constexpr int64_t kMaxElements = int64_t{1} << 32;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (inputs.contains(ports[i].name) || m[ids[i]].constant) continue;
+    std::string why;
+    Rng rng(seed, ports[i].name);
+    auto d = seed_value(m, {}, ids[i], binding, rng, FloatFill::normal, kMaxElements, &why);
+    if (!d) fail("no value for input '{}': {}", ports[i].name, why);
+    inputs[ports[i].name] = std::move(*d);
+  }
+}
+
+std::string summary(const Datum& d) {
+  const Tensor* t = d.tensor();
+  if (t == nullptr)
+    return d.sequence() != nullptr ? fmt::format("sequence of {}", d.sequence()->size()) : "nothing";
+  std::string text = Type::tensor(t->dtype, Shape(t->dims.begin(), t->dims.end())).str();
+  if (t->dtype == DType::String || t->dtype == DType::C64 || t->dtype == DType::C128) return text;
+  double low = INFINITY, high = -INFINITY, sum = 0;
+  int64_t nan = 0;
+  const int64_t n = t->count();
+  for (int64_t i = 0; i < n; ++i) {
+    const double v = t->as_double(i);
+    if (std::isnan(v)) {
+      ++nan;
+      continue;
+    }
+    low = std::min(low, v);
+    high = std::max(high, v);
+    sum += v;
+  }
+  if (n > nan)
+    text += fmt::format("  {:.6g} .. {:.6g}, mean {:.6g}", low, high, sum / static_cast<double>(n - nan));
+  if (nan > 0) text += fmt::format(", {} NaN", nan);
+  return text;
+}
+
+// How the outputs differ from what was expected; every output named in the file is compared.
+bool compare_outputs(const Graph& g, const std::vector<Datum>& out, const std::string& path, double rtol,
+                     double atol) {
+  bool same = true;
+  size_t compared = 0;
+  for (const auto& [name, want] : read_npz(path)) {
+    for (size_t i = 0; i < out.size(); ++i) {
+      if (g.outputs[i].name != name) continue;
+      ++compared;
+      const Difference d = compare(Datum(want), out[i], rtol, atol);
+      same = same && d.same;
+      std::cout << fmt::format("{}: {} (largest difference {:.3g}, scale {:.3g})\n", name,
+                               d.same ? "agrees" : d.text, d.max_abs, d.scale);
+    }
+  }
+  if (compared == 0) fail("{} holds none of the model's outputs", path);
+  return same;
+}
+
+struct Profile {
+  std::map<std::string, std::pair<double, int64_t>> by_op;  // seconds, calls
+  void print(double runs) const {
+    std::vector<std::pair<std::string, std::pair<double, int64_t>>> rows(by_op.begin(), by_op.end());
+    std::sort(rows.begin(), rows.end(),
+              [](const auto& a, const auto& b) { return a.second.first > b.second.first; });
+    double total = 0;
+    for (const auto& [op, t] : rows) total += t.first;
+    for (const auto& [op, t] : rows)
+      std::cout << fmt::format("{:>10.3f} ms {:>5.1f}% {:>7.0f} calls  {}\n", t.first / runs * 1e3,
+                               100 * t.first / total, static_cast<double>(t.second) / runs, op);
+  }
+};
+
+void bench(Executor& executor, const std::map<std::string, Datum>& inputs, int runs) {
+  executor.run(inputs);  // warm-up
+  std::vector<double> ms;
+  for (int i = 0; i < runs; ++i) {
+    const auto start = Clock::now();
+    executor.run(inputs);
+    ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+  }
+  std::sort(ms.begin(), ms.end());
+  const auto quantile = [&](double q) {
+    return ms[static_cast<size_t>(q * static_cast<double>(ms.size() - 1) + 0.5)];
+  };
+  const double mean = std::accumulate(ms.begin(), ms.end(), 0.0) / static_cast<double>(ms.size());
+  std::cout << fmt::format("{} runs: mean {:.2f} ms, P50 {:.2f} ms, P95 {:.2f} ms, least {:.2f} ms\n", runs,
+                           mean, quantile(0.5), quantile(0.95), ms.front());
+}
+
+int run(int argc, char** argv) {
+  using Strings = std::vector<std::string>;
+  cli::po::options_description options, hidden;
+  options.add_options()("input,i", cli::po::value<Strings>()->default_value({}, ""),
+                        "inputs: FILE.npz, NAME=FILE.npy or NAME=1,2,3")(
+      "dim", cli::po::value<Strings>()->default_value({}, ""),
+      "NAME=SIZE of a symbolic dim, for seeded inputs")("seed", cli::po::value<uint64_t>()->default_value(0),
+                                                        "of inputs that are not given, and of random ops")(
+      "output,o", cli::po::value<std::string>(), "write the outputs to this .npz")(
+      "output-dir", cli::po::value<std::string>(), "write each output to NAME.npy in this folder")(
+      "expect", cli::po::value<std::string>(), "compare the outputs with this .npz")(
+      "rtol", cli::po::value<double>()->default_value(1e-4),
+      "allowed difference, as a part of the output's largest magnitude")(
+      "atol", cli::po::value<double>()->default_value(0), "allowed difference")(
+      "precise", "compute floats in double")("trace", "print every value as it is made")(
+      "bench", cli::po::value<int>()->default_value(0), "time N runs")("profile", "time by op")(
+      "threads", cli::po::value<int>()->default_value(0), "0: all cores")(
+      "max-memory", cli::po::value<int64_t>()->default_value(0), "bytes that values may take; 0: no limit");
+  hidden.add_options()("model", cli::po::value<std::string>());
+  cli::po::positional_options_description positional;
+  positional.add("model", 1);
+  const auto v = cli::parse(kProgram, argc, argv, options, hidden, positional);
+  if (v.count("model") == 0) fail_usage("no model given (try onnx-run --help)");
+  set_thread_count(v["threads"].as<int>());
+  Model m = load_model(v["model"].as<std::string>(),
+                       {.warn = [](const std::string& text) { cli::warn(kProgram.name, text); }});
+  std::map<std::string, Datum> inputs = given_inputs(m, v["input"].as<Strings>());
+  infer_types(m);  // seeded indices stay inside the tables that they index
+  seed_inputs(m, inputs, v["dim"].as<Strings>(), v["seed"].as<uint64_t>());
+
+  Profile profile;
+  ExecOptions exec;
+  exec.precise = v.count("precise") > 0;
+  exec.seed = v["seed"].as<uint64_t>();
+  exec.max_bytes = v["max-memory"].as<int64_t>();
+  if (v.count("trace") > 0)
+    exec.on_value = [&m](ValueId id, const Datum& d) {
+      std::cout << m[id].name << ": " << summary(d) << "\n";
+    };
+  if (v.count("profile") > 0) {
+    exec.on_node = [&](NodeId n, double seconds) {
+      auto& t = profile.by_op[m[n].domain.empty() ? m[n].type : m[n].domain + "." + m[n].type];
+      t.first += seconds;
+      ++t.second;
+    };
+  }
+  Executor executor(m, exec);
+  const int runs = v["bench"].as<int>();
+  if (runs > 0) bench(executor, inputs, runs);
+  const std::vector<Datum> out = executor.run(inputs);
+  if (v.count("profile") > 0) profile.print(runs > 0 ? runs + 2 : 1);
+  const Graph& g = m[m.main()];
+  NamedTensors named;
+  for (size_t i = 0; i < out.size(); ++i)
+    if (out[i].tensor() != nullptr) named.emplace_back(g.outputs[i].name, *out[i].tensor());
+  if (v.count("output") > 0) write_npz(v["output"].as<std::string>(), named);
+  if (v.count("output-dir") > 0) {
+    const std::filesystem::path folder = v["output-dir"].as<std::string>();
+    for (const auto& [name, t] : named) {
+      std::string file = name;
+      std::replace(file.begin(), file.end(), '/', '_');
+      write_npy(folder / (file + ".npy"), t);
+    }
+  }
+  if (v.count("expect") > 0)
+    return compare_outputs(g, out, v["expect"].as<std::string>(), v["rtol"].as<double>(),
+                           v["atol"].as<double>())
+               ? 0
+               : 1;
+  if (v.count("output") == 0 && v.count("output-dir") == 0)
+    for (size_t i = 0; i < out.size(); ++i) std::cout << g.outputs[i].name << ": " << summary(out[i]) << "\n";
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return lathe::cli::guarded(kProgram.name, [&] { return run(argc, argv); });
+}
