@@ -7,6 +7,7 @@ namespace lathe {
 void register_all_ops(OpRegistry& r);
 
 // One a family file, named register_<file>; alphabetical.
+void register_attention(OpRegistry& r);
 void register_cast(OpRegistry& r);
 void register_concat(OpRegistry& r);
 void register_constant(OpRegistry& r);
@@ -15,11 +16,17 @@ void register_elementwise_unary(OpRegistry& r);
 void register_expand(OpRegistry& r);
 void register_gather(OpRegistry& r);
 void register_gemm(OpRegistry& r);
+void register_if(OpRegistry& r);
+void register_loop(OpRegistry& r);
 void register_matmul(OpRegistry& r);
+void register_pad(OpRegistry& r);
 void register_reshape(OpRegistry& r);
+void register_rotary_embedding(OpRegistry& r);
+void register_scan(OpRegistry& r);
 void register_scatter(OpRegistry& r);
 void register_shape(OpRegistry& r);
 void register_slice(OpRegistry& r);
+void register_topk(OpRegistry& r);
 void register_transpose(OpRegistry& r);
 void register_where(OpRegistry& r);
 
