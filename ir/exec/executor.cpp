@@ -66,6 +66,15 @@ Type type_of(const Datum& d) {
   return {};
 }
 
+// As inferred where known, otherwise as the port declares.
+std::vector<Type> output_types(const Model& m, GraphId g) {
+  std::vector<Type> types;
+  const auto values = m.outputs(g);
+  for (size_t i = 0; i < values.size(); ++i)
+    types.push_back(values[i] && m[values[i]].type.known() ? m[values[i]].type : m[g].outputs[i].type);
+  return types;
+}
+
 }  // namespace
 
 struct Executor::Impl {
@@ -185,8 +194,10 @@ struct Executor::Impl {
     if (step.function != nullptr) return call(instance, step, n, in);
     if (step.def == nullptr) return expand(n, step, in);
     EvalCtx c(n, in, n.out.size());
-    if (!step.bodies.empty())
+    if (!step.bodies.empty()) {
       c.run_body = [&](GraphId g, std::vector<Datum> inputs) { return run_graph(instance, g, std::move(inputs), &f); };
+      c.body_types = [&](GraphId g) { return output_types(*instance.model, g); };
+    }
     uint64_t stream = step.id.v;  // a named value keeps its random numbers when other nodes come and go
     if (n.output(0)) stream = hash_string((*instance.model)[n.output(0)].name);
     c.seed = hash_combine(options.seed, stream);

@@ -1,5 +1,5 @@
-// The activation that a fused op applies last. Its parameters are activation_alpha, activation_beta (FusedGemm) or
-// activation_params (FusedConv).
+// The activation that a fused op applies last. Its parameters are activation_alpha, activation_beta
+// (FusedGemm) or activation_params (FusedConv).
 #pragma once
 #include <algorithm>
 #include <cmath>

@@ -15,14 +15,16 @@ void infer_attention(InferCtx& c) {
   const Shape *x = c.shape(kInput), *w = c.shape(kWeights);
   const auto sizes = c.attrs().ints("qkv_hidden_sizes");
   if (x == nullptr || x->size() != 3) return c.out(0, c.dtype(0), unknown_shape(3));
-  const Dim out = sizes.size() == 3 ? Dim(sizes[2])
+  const Dim out = sizes.size() == 3                ? Dim(sizes[2])
                   : w != nullptr && w->size() == 2 ? Dim::floor_div((*w)[1], 3)
                                                    : Dim::unknown();
   c.out(0, c.dtype(0), Shape{(*x)[0], (*x)[1], out});
   const int64_t heads = c.attrs().i("num_heads", 0);
   if (heads < 1) c.contradiction("num_heads is missing");
   const Shape* past = c.shape(kPast);
-  const Dim keys = !c.has(kPast) ? (*x)[1] : past != nullptr && past->size() == 5 ? (*past)[3] + (*x)[1] : Dim::unknown();
+  const Dim keys = !c.has(kPast)                          ? (*x)[1]
+                   : past != nullptr && past->size() == 5 ? (*past)[3] + (*x)[1]
+                                                          : Dim::unknown();
   c.out(1, c.dtype(0), Shape{2, (*x)[0], heads, keys, Dim::floor_div(out, heads)});
 }
 
@@ -50,10 +52,12 @@ void run(EvalCtx& c) {
   const DType t = dtype_of<T>;
   const Tensor &x = c.in(kInput), &weights = c.in(kWeights);
   const Tensor *bias = c.maybe(kBias), *past = c.maybe(kPast), *extra = c.maybe(kAttentionBias);
-  if (x.rank() != 3 || weights.rank() != 2 || weights.dims[0] != x.dims[2]) fail("input and weights do not fit");
+  if (x.rank() != 3 || weights.rank() != 2 || weights.dims[0] != x.dims[2])
+    fail("input and weights do not fit");
   if (c.attrs().i("do_rotary", 0) != 0 || c.attrs().i("past_present_share_buffer", 0) != 0)
     fail("rotary embedding and shared buffers are not supported here");
-  const int64_t batch = x.dims[0], length = x.dims[1], total = weights.dims[1], heads = c.attrs().i("num_heads", 0);
+  const int64_t batch = x.dims[0], length = x.dims[1], total = weights.dims[1],
+                heads = c.attrs().i("num_heads", 0);
   if (heads < 1) fail("num_heads is {}", heads);
   const Widths w = widths_of(c.attrs(), total, heads);
   if (bias != nullptr && bias->count() != total) fail("a bias of {} for {} weights", bias->count(), total);
@@ -81,7 +85,8 @@ void run(EvalCtx& c) {
     if (n.size != n.v_size) fail("a cache needs heads of one size");
     Tensor past_k, past_v;
     if (past != nullptr) {
-      if (past->rank() != 5 || past->dims[0] != 2 || past->dims[1] != batch || past->dims[2] != heads || past->dims[4] != n.size)
+      if (past->rank() != 5 || past->dims[0] != 2 || past->dims[1] != batch || past->dims[2] != heads ||
+          past->dims[4] != n.size)
         fail("past does not fit batch {}, {} heads of size {}", batch, heads, n.size);
       before = past->dims[3];
       const Tensor all = convert(*past, t);
@@ -131,6 +136,8 @@ void eval_attention(EvalCtx& c) {
 
 }  // namespace
 
-void register_contrib_attention(OpRegistry& r) { r.add({kMicrosoft, "Attention", infer_attention, eval_attention}); }
+void register_contrib_attention(OpRegistry& r) {
+  r.add({kMicrosoft, "Attention", infer_attention, eval_attention});
+}
 
 }  // namespace lathe

@@ -43,8 +43,8 @@ Operand operand(const Tensor& t, bool trans, bool trans_batch) {
 
 // Result of the batched product, as numpy.matmul broadcasts it.
 template <class D, class Broadcast>
-std::vector<D> product_shape(std::vector<D> a, std::vector<D> b, bool trans_a, bool trans_b, bool batch_a, bool batch_b,
-                             const Broadcast& broadcast) {
+std::vector<D> product_shape(std::vector<D> a, std::vector<D> b, bool trans_a, bool trans_b, bool batch_a,
+                             bool batch_b, const Broadcast& broadcast) {
   const bool vector_a = a.size() == 1, vector_b = b.size() == 1;
   a = rows_last_but_one(a, batch_a);
   b = rows_last_but_one(b, batch_b);
@@ -52,7 +52,8 @@ std::vector<D> product_shape(std::vector<D> a, std::vector<D> b, bool trans_a, b
   if (vector_b) b.push_back(D(1));
   if (trans_a && !vector_a) std::swap(a[a.size() - 1], a[a.size() - 2]);
   if (trans_b && !vector_b) std::swap(b[b.size() - 1], b[b.size() - 2]);
-  std::vector<D> out = broadcast(std::vector<D>(a.begin(), a.end() - 2), std::vector<D>(b.begin(), b.end() - 2));
+  std::vector<D> out =
+      broadcast(std::vector<D>(a.begin(), a.end() - 2), std::vector<D>(b.begin(), b.end() - 2));
   if (!vector_a) out.push_back(a[a.size() - 2]);
   if (!vector_b) out.push_back(b.back());
   return out;
@@ -72,21 +73,23 @@ void infer_fused_matmul(InferCtx& c) {
   if (a == nullptr || b == nullptr) return c.out(0, c.dtype(0));
   if (a->empty() || b->empty()) c.contradiction("a scalar operand");
   const Flags f(c.attrs());
-  c.out(0, c.dtype(0), product_shape(*a, *b, f.trans_a, f.trans_b, f.batch_a, f.batch_b,
-                                     [&](const Shape& x, const Shape& y) { return broadcast_shapes(c, x, y); }));
+  c.out(0, c.dtype(0),
+        product_shape(*a, *b, f.trans_a, f.trans_b, f.batch_a, f.batch_b,
+                      [&](const Shape& x, const Shape& y) { return broadcast_shapes(c, x, y); }));
 }
 
 void eval_fused_matmul(EvalCtx& c) {
   Tensor ta = c.in(0), tb = c.in(1);
   if (ta.dims.empty() || tb.dims.empty()) fail("a scalar operand");
   const Flags f(c.attrs());
-  const std::vector<int64_t> dims =
-      product_shape(ta.dims, tb.dims, f.trans_a, f.trans_b, f.batch_a, f.batch_b,
-                    [](const std::vector<int64_t>& x, const std::vector<int64_t>& y) { return broadcast_dims(x, y); });
+  const std::vector<int64_t> dims = product_shape(
+      ta.dims, tb.dims, f.trans_a, f.trans_b, f.batch_a, f.batch_b,
+      [](const std::vector<int64_t>& x, const std::vector<int64_t>& y) { return broadcast_dims(x, y); });
   const bool vector_a = ta.rank() == 1, vector_b = tb.rank() == 1;
   if (vector_a) ta = ta.reshaped({1, ta.dims[0]});
   if (vector_b) tb = tb.reshaped({tb.dims[0], 1});
-  const Operand a = operand(ta, f.trans_a && !vector_a, f.batch_a), b = operand(tb, f.trans_b && !vector_b, f.batch_b);
+  const Operand a = operand(ta, f.trans_a && !vector_a, f.batch_a),
+                b = operand(tb, f.trans_b && !vector_b, f.batch_b);
   const int64_t m = a.trans ? a.cols : a.rows, k = a.trans ? a.rows : a.cols, n = b.trans ? b.rows : b.cols;
   if (k != (b.trans ? b.cols : b.rows)) fail("inner sizes {} and {} differ", k, b.trans ? b.cols : b.rows);
   const Dims batch = broadcast_dims(a.batch, b.batch);
@@ -145,10 +148,19 @@ void eval_fused_gemm(EvalCtx& c) {
       const Tensor wc = convert(*bias, t);
       const Dims s = broadcast_strides(bias->dims, y.dims);
       for (int64_t i = 0; i < m; ++i)
-        for (int64_t j = 0; j < n; ++j) py[i * n + j] = wc.data<T>()[static_cast<size_t>(i * s[0] + j * s[1])];
+        for (int64_t j = 0; j < n; ++j)
+          py[i * n + j] = wc.data<T>()[static_cast<size_t>(i * s[0] + j * s[1])];
     }
-    const Gemm<T> g{f.trans_a, f.trans_b, m, n, k, static_cast<T>(c.attrs().f("alpha", 1)),
-                    static_cast<T>(c.attrs().f("beta", 1)), a.dims[1], b.dims[1], n};
+    const Gemm<T> g{f.trans_a,
+                    f.trans_b,
+                    m,
+                    n,
+                    k,
+                    static_cast<T>(c.attrs().f("alpha", 1)),
+                    static_cast<T>(c.attrs().f("beta", 1)),
+                    a.dims[1],
+                    b.dims[1],
+                    n};
     gemm_batch(g, wa.data<T>().data(), wb.data<T>().data(), py, {{}});
     activate<T>(c.attrs(), std::span<T>(py, static_cast<size_t>(y.count())));
     set_rounded(c, 0, std::move(y), a.dtype);

@@ -50,7 +50,8 @@ void eval_gather_block_quantized(EvalCtx& c) {
   // Zero points: int4 and uint4 in one run like the scales; bytes packed row by row along the last axis.
   std::vector<int64_t> zero_dims = scale_dims;
   if (bytes) zero_dims.back() = (zero_dims.back() + per_element - 1) / per_element;
-  if (zeros != nullptr && (zeros->dims != zero_dims || zeros->dtype != data.dtype)) fail("the zero points do not fit");
+  if (zeros != nullptr && (zeros->dims != zero_dims || zeros->dtype != data.dtype))
+    fail("the zero points do not fit");
 
   const auto index = read_ints(c.in(1));
   std::vector<int64_t> dims(full.begin(), full.begin() + static_cast<std::ptrdiff_t>(gather));
@@ -70,26 +71,30 @@ void eval_gather_block_quantized(EvalCtx& c) {
     const T* ps = ws.data<T>().data();
     Tensor y = Tensor::uninitialized(t, dims);
     T* to = y.mutable_data<T>().data();
-    const uint8_t *codes = data.data<uint8_t>().data(), *zs = zeros != nullptr ? zeros->data<uint8_t>().data() : nullptr;
-    parallel_for(outer * picks, std::max<int64_t>(1, (1 << 13) / std::max<int64_t>(inner, 1)), [&](int64_t b, int64_t e) {
-      for (int64_t r = b; r < e; ++r) {
-        int64_t i = index[static_cast<size_t>(r % picks)];
-        if (i < 0) i += size;
-        if (i < 0 || i >= size) {  // onnxruntime's kernel gives zeros here
-          std::fill_n(to + r * inner, inner, T{0});
-          continue;
-        }
-        const int64_t first = (r / picks * size + i) * inner;
-        for (int64_t k = 0; k < inner; ++k) {
-          const int64_t at = first + k, row = at / after / full[quant], q = at / after % full[quant];
-          const int64_t cell = (row * blocks + q / block) * after + at % after;
-          int zero = implied;
-          if (zs != nullptr)
-            zero = bytes ? code_at(zs + row * zero_dims.back(), q / block, width) : extend(code_at(zs, cell, width));
-          to[r * inner + k] = static_cast<T>(extend(code_at(codes, at, width)) - zero) * ps[cell];
-        }
-      }
-    });
+    const uint8_t *codes = data.data<uint8_t>().data(),
+                  *zs = zeros != nullptr ? zeros->data<uint8_t>().data() : nullptr;
+    parallel_for(
+        outer * picks, std::max<int64_t>(1, (1 << 13) / std::max<int64_t>(inner, 1)),
+        [&](int64_t b, int64_t e) {
+          for (int64_t r = b; r < e; ++r) {
+            int64_t i = index[static_cast<size_t>(r % picks)];
+            if (i < 0) i += size;
+            if (i < 0 || i >= size) {  // onnxruntime's kernel gives zeros here
+              std::fill_n(to + r * inner, inner, T{0});
+              continue;
+            }
+            const int64_t first = (r / picks * size + i) * inner;
+            for (int64_t k = 0; k < inner; ++k) {
+              const int64_t at = first + k, row = at / after / full[quant], q = at / after % full[quant];
+              const int64_t cell = (row * blocks + q / block) * after + at % after;
+              int zero = implied;
+              if (zs != nullptr)
+                zero = bytes ? code_at(zs + row * zero_dims.back(), q / block, width)
+                             : extend(code_at(zs, cell, width));
+              to[r * inner + k] = static_cast<T>(extend(code_at(codes, at, width)) - zero) * ps[cell];
+            }
+          }
+        });
     set_rounded(c, 0, std::move(y), scales.dtype);
   });
 }

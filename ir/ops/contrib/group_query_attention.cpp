@@ -1,4 +1,5 @@
-// GroupQueryAttention (com.microsoft): causal attention with fewer key heads, a cache, and rotary embedding inside.
+// GroupQueryAttention (com.microsoft): causal attention with fewer key heads, a cache, and rotary embedding
+// inside.
 #include <cmath>
 
 #include "ir/ops/all_ops.h"
@@ -9,7 +10,20 @@
 namespace lathe {
 namespace {
 
-enum Input { kQuery, kKey, kValue, kPastKey, kPastValue, kLengths, kTotal, kCos, kSin, kPositions, kAttentionBias, kSink };
+enum Input {
+  kQuery,
+  kKey,
+  kValue,
+  kPastKey,
+  kPastValue,
+  kLengths,
+  kTotal,
+  kCos,
+  kSin,
+  kPositions,
+  kAttentionBias,
+  kSink
+};
 
 struct HeadCounts {
   int64_t q = 0, kv = 0;
@@ -29,10 +43,13 @@ void infer_group_query(InferCtx& c) {
   c.out(0, dtype, Shape{(*q)[0], (*q)[1], width});
   // The cache holds the longer of what was there and what is asked for.
   const auto total = c.value(kTotal);
-  const Dim before = past != nullptr && past->size() == 4 ? (*past)[2] : c.has(kPastKey) ? Dim::unknown() : Dim(0);
+  const Dim before = past != nullptr && past->size() == 4 ? (*past)[2]
+                     : c.has(kPastKey)                    ? Dim::unknown()
+                                                          : Dim(0);
   const Dim keys = total && total->size() == 1 ? Dim::max(before, (*total)[0]) : Dim::unknown();
   for (size_t i = 1; i < 3; ++i)
-    c.out(i, c.has(kPastKey) ? c.dtype(kPastKey) : dtype, Shape{(*q)[0], n.kv, keys, Dim::floor_div(width, n.q)});
+    c.out(i, c.has(kPastKey) ? c.dtype(kPastKey) : dtype,
+          Shape{(*q)[0], n.kv, keys, Dim::floor_div(width, n.q)});
 }
 
 template <class T>
@@ -40,12 +57,14 @@ void run(EvalCtx& c) {
   const DType t = dtype_of<T>;
   const Attrs& a = c.attrs();
   const Tensor& query = c.in(kQuery);
-  const Tensor *key = c.maybe(kKey), *value = c.maybe(kValue), *past_key = c.maybe(kPastKey), *past_value = c.maybe(kPastValue);
+  const Tensor *key = c.maybe(kKey), *value = c.maybe(kValue), *past_key = c.maybe(kPastKey),
+               *past_value = c.maybe(kPastValue);
   const HeadCounts heads = heads_of(a);
   if (query.rank() != 3) fail("query of rank {}", query.rank());
   if ((key == nullptr) != (value == nullptr) || (past_key == nullptr) != (past_value == nullptr))
     fail("key and value, past_key and past_value belong together");
-  if (a.s("k_quant_type", "NONE") != "NONE" || a.s("v_quant_type", "NONE") != "NONE" || c.has(14) || c.has(15))
+  if (a.s("k_quant_type", "NONE") != "NONE" || a.s("v_quant_type", "NONE") != "NONE" || c.has(14) ||
+      c.has(15))
     fail("quantized caches and normalised heads are not supported here");
   if (a.i("causal", 1) == 0) fail("only causal attention is supported here");
   const int64_t batch = query.dims[0], length = query.dims[1];
@@ -54,31 +73,38 @@ void run(EvalCtx& c) {
   const int64_t size = query.dims[2] / parts;
   if (key != nullptr)
     for (const Tensor* x : {key, value})
-      if (x->dims != std::vector<int64_t>{batch, length, heads.kv * size}) fail("key or value does not fit the query");
+      if (x->dims != std::vector<int64_t>{batch, length, heads.kv * size})
+        fail("key or value does not fit the query");
 
-  const Tensor wq = convert(query, t), wk = key != nullptr ? convert(*key, t) : wq, wv = value != nullptr ? convert(*value, t) : wq;
+  const Tensor wq = convert(query, t), wk = key != nullptr ? convert(*key, t) : wq,
+               wv = value != nullptr ? convert(*value, t) : wq;
   const int64_t q_width = query.dims[2], kv_width = key != nullptr ? heads.kv * size : q_width;
   auto q = interleaved_heads<const T>(wq.data<T>().data(), length, size, q_width);
-  auto k = interleaved_heads<const T>(wk.data<T>().data() + (key == nullptr ? heads.q * size : 0), length, size, kv_width);
-  const auto v = interleaved_heads<const T>(wv.data<T>().data() + (key == nullptr ? (heads.q + heads.kv) * size : 0), length, size, kv_width);
+  auto k = interleaved_heads<const T>(wk.data<T>().data() + (key == nullptr ? heads.q * size : 0), length,
+                                      size, kv_width);
+  const auto v = interleaved_heads<const T>(
+      wv.data<T>().data() + (key == nullptr ? (heads.q + heads.kv) * size : 0), length, size, kv_width);
 
   // Keys of each batch entry, and those of them that come before this call.
   std::vector<int64_t> total = read_ints(c.in(kLengths)), before(total.size());
   const auto longest = read_ints(c.in(kTotal));
-  if (longest.size() != 1 || static_cast<int64_t>(total.size()) != batch) fail("lengths do not fit a batch of {}", batch);
+  if (longest.size() != 1 || static_cast<int64_t>(total.size()) != batch)
+    fail("lengths do not fit a batch of {}", batch);
   const bool prompt = length == longest[0];
   const int64_t cached = past_key != nullptr ? past_key->dims[2] : 0, room = std::max(cached, longest[0]);
   for (size_t b = 0; b < total.size(); ++b) {
     if (total[b] < 0 || total[b] >= room) fail("{} keys of {}", total[b] + 1, room);
     ++total[b];
     before[b] = prompt ? 0 : total[b] - length;
-    if (before[b] < 0 || before[b] > cached || before[b] + length > room) fail("{} keys before {} new of {}", before[b], length, room);
+    if (before[b] < 0 || before[b] > cached || before[b] + length > room)
+      fail("{} keys before {} new of {}", before[b], length, room);
   }
 
   Tensor turned_q, turned_k;
   if (a.i("do_rotary", 0) != 0) {
     const Tensor cos = convert(c.in(kCos), t), sin = convert(c.in(kSin), t);
-    if (cos.rank() != 2 || cos.dims != sin.dims || 2 * cos.dims[1] > size) fail("the rotary caches do not fit heads of {}", size);
+    if (cos.rank() != 2 || cos.dims != sin.dims || 2 * cos.dims[1] > size)
+      fail("the rotary caches do not fit heads of {}", size);
     std::vector<int64_t> places;
     if (const Tensor* given = c.maybe(kPositions)) {
       places = read_ints(*given);
@@ -109,13 +135,15 @@ void run(EvalCtx& c) {
   const auto fill = [&](const Tensor* past, Heads<const T> fresh) {
     Tensor out = Tensor::make(t, {batch, heads.kv, room, size});
     const Tensor old = past != nullptr ? convert(*past, t) : Tensor();
-    if (past != nullptr && past->dims != std::vector<int64_t>{batch, heads.kv, cached, size}) fail("the cache does not fit");
+    if (past != nullptr && past->dims != std::vector<int64_t>{batch, heads.kv, cached, size})
+      fail("the cache does not fit");
     T* to = out.mutable_data<T>().data();
     for (int64_t b = 0; b < batch; ++b)
       for (int64_t h = 0; h < heads.kv; ++h, to += room * size) {
         const int64_t kept = before[static_cast<size_t>(b)];
         if (kept > 0) std::copy_n(old.data<T>().data() + (b * heads.kv + h) * cached * size, kept * size, to);
-        for (int64_t s = 0; s < length; ++s) std::copy_n(fresh.at(b, h) + s * fresh.row, size, to + (kept + s) * size);
+        for (int64_t s = 0; s < length; ++s)
+          std::copy_n(fresh.at(b, h) + s * fresh.row, size, to + (kept + s) * size);
       }
     return out;
   };
@@ -157,8 +185,9 @@ void run(EvalCtx& c) {
 }
 
 void eval_group_query(EvalCtx& c) {
-  with_float(float_compute_type({&c.in(kQuery), c.maybe(kKey), c.maybe(kValue), c.maybe(kPastKey), c.maybe(kCos)}),
-             [&]<class T>() { run<T>(c); });
+  with_float(
+      float_compute_type({&c.in(kQuery), c.maybe(kKey), c.maybe(kValue), c.maybe(kPastKey), c.maybe(kCos)}),
+      [&]<class T>() { run<T>(c); });
 }
 
 }  // namespace

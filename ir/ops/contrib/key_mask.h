@@ -1,5 +1,6 @@
-// mask_index of Attention and key_padding_mask of MultiHeadAttention: int32, by key length, by key, or by query and
-// key. A masked score gets `filter` added (a finite number: a row that is masked whole stays defined).
+// mask_index of Attention and key_padding_mask of MultiHeadAttention: int32, by key length, by key, or by
+// query and key. A masked score gets `filter` added (a finite number: a row that is masked whole stays
+// defined).
 #pragma once
 #include <algorithm>
 #include <limits>
@@ -25,7 +26,8 @@ class KeyMask {
     } else if (d.size() == 3 && d[0] == n.batch && d[1] == n.queries && d[2] == n.keys) {
       kind_ = Kind::pairs;
     } else {
-      fail("a key mask of rank {} does not fit batch {}, {} queries and {} keys", mask->rank(), n.batch, n.queries, n.keys);
+      fail("a key mask of rank {} does not fit batch {}, {} queries and {} keys", mask->rank(), n.batch,
+           n.queries, n.keys);
     }
   }
 
@@ -39,7 +41,8 @@ class KeyMask {
         for (int64_t j = std::max<int64_t>(begin, 0); j < std::min(end, s.keys); ++j) row[j] += filter_;
       };
       if (kind_ == Kind::ends) {
-        // The end of a batch entry's keys, then (where given) their beginning. A key outside of both counts once.
+        // The end of a batch entry's keys, then (where given) their beginning. A key outside of both counts
+        // once.
         const bool starts = static_cast<int64_t>(values_.size()) == 2 * n_.batch;
         const int64_t end = std::max<int64_t>(0, values_[static_cast<size_t>(s.b)]);
         const int64_t start = starts ? values_[static_cast<size_t>(s.b + n_.batch)] : 0;

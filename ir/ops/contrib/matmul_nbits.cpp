@@ -1,5 +1,5 @@
-// MatMulNBits (com.microsoft): a product with weights of 2, 4 or 8 bits, dequantized in pieces. accuracy_level asks
-// for less precision than this kernel has, and is ignored.
+// MatMulNBits (com.microsoft): a product with weights of 2, 4 or 8 bits, dequantized in pieces.
+// accuracy_level asks for less precision than this kernel has, and is ignored.
 #include <algorithm>
 
 #include "ir/base/parallel.h"
@@ -24,9 +24,9 @@ void infer_matmul_nbits(InferCtx& c) {
 struct Weights {
   int64_t n = 0, k = 0, block = 0, blocks = 0;
   int bits = 4;
-  const uint8_t* codes = nullptr;   // [n, blocks, block * bits / 8]
-  const uint8_t* zeros = nullptr;   // [n, ceil(blocks * bits / 8)] or null
-  std::vector<int64_t> group;       // by k; empty: k / block
+  const uint8_t* codes = nullptr;  // [n, blocks, block * bits / 8]
+  const uint8_t* zeros = nullptr;  // [n, ceil(blocks * bits / 8)] or null
+  std::vector<int64_t> group;      // by k; empty: k / block
   int64_t row_bytes() const { return blocks * block * bits / 8; }
   int64_t zero_bytes() const { return (blocks * bits + 7) / 8; }
 };
@@ -43,12 +43,15 @@ Weights weights_of(EvalCtx& c) {
   w.blocks = (w.k + w.block - 1) / w.block;
   const Tensor& b = c.in(1);
   if (b.dtype != DType::U8 || static_cast<int64_t>(b.byte_size()) != checked_mul(w.n, w.row_bytes()))
-    fail("B holds {} bytes, {} x {} in blocks of {} need {}", b.byte_size(), w.k, w.n, w.block, checked_mul(w.n, w.row_bytes()));
+    fail("B holds {} bytes, {} x {} in blocks of {} need {}", b.byte_size(), w.k, w.n, w.block,
+         checked_mul(w.n, w.row_bytes()));
   w.codes = b.data<uint8_t>().data();
-  if (c.in(2).count() != checked_mul(w.n, w.blocks)) fail("{} scales, not {}", c.in(2).count(), w.n * w.blocks);
+  if (c.in(2).count() != checked_mul(w.n, w.blocks))
+    fail("{} scales, not {}", c.in(2).count(), w.n * w.blocks);
   if (const Tensor* z = c.maybe(3)) {
     if (z->dtype == DType::U8) {
-      if (static_cast<int64_t>(z->byte_size()) != w.n * w.zero_bytes()) fail("{} bytes of zero points, not {}", z->byte_size(), w.n * w.zero_bytes());
+      if (static_cast<int64_t>(z->byte_size()) != w.n * w.zero_bytes())
+        fail("{} bytes of zero points, not {}", z->byte_size(), w.n * w.zero_bytes());
       w.zeros = z->data<uint8_t>().data();
     } else if (z->count() != w.n * w.blocks) {
       fail("{} zero points, not {}", z->count(), w.n * w.blocks);
@@ -111,7 +114,8 @@ void eval_matmul_nbits(EvalCtx& c) {
   dims.back() = w.n;
   const DType t = float_compute_type({&a, &scales, bias});
   with_float(t, [&]<class T>() {
-    const Tensor wa = convert(a, t), ws = convert(scales, t), wb = bias != nullptr ? convert(*bias, t) : Tensor(),
+    const Tensor wa = convert(a, t), ws = convert(scales, t),
+                 wb = bias != nullptr ? convert(*bias, t) : Tensor(),
                  wz = zeros != nullptr && w.zeros == nullptr ? convert(*zeros, t) : Tensor();
     Tensor y = Tensor::uninitialized(t, dims);
     T* py = y.mutable_data<T>().data();
@@ -124,8 +128,8 @@ void eval_matmul_nbits(EvalCtx& c) {
         dequantize_column<T>(w, j, ws.data<T>().data(), wz.defined() ? wz.data<T>().data() : nullptr,
                              columns.data() + (j - begin) * w.k);
       const T keep = bias != nullptr ? 1 : 0;
-      gemm_serial(Gemm<T>{false, true, m, end - begin, w.k, 1, keep, w.k, w.k, w.n}, wa.data<T>().data(), columns.data(),
-                  py + begin);
+      gemm_serial(Gemm<T>{false, true, m, end - begin, w.k, 1, keep, w.k, w.k, w.n}, wa.data<T>().data(),
+                  columns.data(), py + begin);
     });
     set_rounded(c, 0, std::move(y), a.dtype);
   });

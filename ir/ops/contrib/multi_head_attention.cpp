@@ -36,7 +36,9 @@ void infer_multi_head(InferCtx& c) {
   } else {
     return give_up();
   }
-  const Dim total = !c.has(kPastKey) ? keys : past != nullptr && past->size() == 4 ? (*past)[2] + keys : Dim::unknown();
+  const Dim total = !c.has(kPastKey)                       ? keys
+                    : past != nullptr && past->size() == 4 ? (*past)[2] + keys
+                                                           : Dim::unknown();
   c.out(0, dtype, Shape{(*q)[0], (*q)[1], v_width});
   c.out(1, dtype, Shape{(*q)[0], heads, total, Dim::floor_div(width, heads)});
   c.out(2, dtype, Shape{(*q)[0], heads, total, Dim::floor_div(v_width, heads)});
@@ -53,14 +55,16 @@ struct Operand {
 
 template <class T>
 Operand<T> of_rank3(const Tensor& t, int64_t batch, int64_t heads, const char* name) {
-  if (t.rank() != 3 || t.dims[0] != batch || t.dims[2] % heads != 0) fail("{} does not fit batch and heads", name);
+  if (t.rank() != 3 || t.dims[0] != batch || t.dims[2] % heads != 0)
+    fail("{} does not fit batch and heads", name);
   Operand<T> o{convert(t, dtype_of<T>), t.dims[1], t.dims[2] / heads, {}};
   o.heads = interleaved_heads<const T>(o.data.template data<T>().data(), o.rows, o.size, t.dims[2]);
   return o;
 }
 template <class T>
 Operand<T> of_rank4(const Tensor& t, int64_t batch, int64_t heads, const char* name) {
-  if (t.rank() != 4 || t.dims[0] != batch || t.dims[1] != heads) fail("{} does not fit batch and heads", name);
+  if (t.rank() != 4 || t.dims[0] != batch || t.dims[1] != heads)
+    fail("{} does not fit batch and heads", name);
   Operand<T> o{convert(t, dtype_of<T>), t.dims[2], t.dims[3], {}};
   o.heads = packed_heads<const T>(o.data.template data<T>().data(), heads, o.rows, o.size);
   return o;
@@ -83,7 +87,8 @@ void add_bias(Operand<T>& o, const T* bias, int64_t batch, int64_t heads) {
   for (int64_t b = 0; b < batch; ++b)
     for (int64_t r = 0; r < o.rows; ++r)
       for (int64_t h = 0; h < heads; ++h)
-        for (int64_t i = 0; i < o.size; ++i) *to++ = o.heads.at(b, h)[r * o.heads.row + i] + bias[h * o.size + i];
+        for (int64_t i = 0; i < o.size; ++i)
+          *to++ = o.heads.at(b, h)[r * o.heads.row + i] + bias[h * o.size + i];
   o.heads = interleaved_heads<const T>(sum.data<T>().data(), o.rows, o.size, heads * o.size);
   o.data = std::move(sum);
 }
@@ -92,7 +97,8 @@ template <class T>
 void run(EvalCtx& c) {
   const DType t = dtype_of<T>;
   const Tensor& query = c.in(kQuery);
-  const Tensor *key = c.maybe(kKey), *value = c.maybe(kValue), *past_key = c.maybe(kPastKey), *past_value = c.maybe(kPastValue);
+  const Tensor *key = c.maybe(kKey), *value = c.maybe(kValue), *past_key = c.maybe(kPastKey),
+               *past_value = c.maybe(kPastValue);
   const int64_t heads = head_count(c.attrs());
   if (query.rank() < 3) fail("query of rank {}", query.rank());
   const int64_t batch = query.dims[0];
@@ -139,7 +145,8 @@ void run(EvalCtx& c) {
       const auto fits = [&](const Tensor& p, int64_t size) {
         return p.rank() == 4 && p.dims[0] == batch && p.dims[1] == heads && p.dims[3] == size;
       };
-      if (!fits(*past_key, n.size) || !fits(*past_value, n.v_size) || past_key->dims[2] != past_value->dims[2])
+      if (!fits(*past_key, n.size) || !fits(*past_value, n.v_size) ||
+          past_key->dims[2] != past_value->dims[2])
         fail("past_key and past_value do not fit");
       before = past_key->dims[2];
       pk = convert(*past_key, t);
@@ -184,8 +191,9 @@ void run(EvalCtx& c) {
 }
 
 void eval_multi_head(EvalCtx& c) {
-  with_float(float_compute_type({&c.in(kQuery), c.maybe(kKey), c.maybe(kValue), c.maybe(kBias), c.maybe(kPastKey)}),
-             [&]<class T>() { run<T>(c); });
+  with_float(
+      float_compute_type({&c.in(kQuery), c.maybe(kKey), c.maybe(kValue), c.maybe(kBias), c.maybe(kPastKey)}),
+      [&]<class T>() { run<T>(c); });
 }
 
 }  // namespace

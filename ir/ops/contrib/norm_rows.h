@@ -1,4 +1,5 @@
-// Layer and root-mean-square normalisation of rows. Ba et al., "Layer Normalization"; Zhang and Sennrich, "RMSNorm".
+// Layer and root-mean-square normalisation of rows. Ba et al., "Layer Normalization"; Zhang and Sennrich,
+// "RMSNorm".
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -30,7 +31,8 @@ struct NormRow {
     }
     const double inverse = 1 / std::sqrt(squares / n + epsilon);
     for (int64_t i = 0; i < width; ++i) {
-      const T v = static_cast<T>((static_cast<double>(x[i]) - mean) * inverse) * (gamma != nullptr ? gamma[i] : T(1));
+      const T v =
+          static_cast<T>((static_cast<double>(x[i]) - mean) * inverse) * (gamma != nullptr ? gamma[i] : T(1));
       y[i] = beta != nullptr ? v + beta[i] : v;
     }
     return {mean, inverse};

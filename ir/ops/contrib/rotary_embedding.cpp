@@ -28,7 +28,8 @@ void eval_contrib_rotary(EvalCtx& c) {
   }
   n.turned = partial > 0 ? partial : n.size;
   n.interleaved = a.i("interleaved", 0) != 0;
-  if (n.turned > n.size || n.turned % 2 != 0 || cos.dims[1] != n.turned / 2) fail("the caches do not fit {} turned features of {}", n.turned, n.size);
+  if (n.turned > n.size || n.turned % 2 != 0 || cos.dims[1] != n.turned / 2)
+    fail("the caches do not fit {} turned features of {}", n.turned, n.size);
   std::vector<int64_t> rows = read_ints(positions);
   const bool offset = rows.size() == 1 && positions.rank() <= 1;
   if (!offset && static_cast<int64_t>(rows.size()) != n.batch * n.rows) fail("{} position ids", rows.size());
@@ -45,7 +46,8 @@ void eval_contrib_rotary(EvalCtx& c) {
       return x.rank() == 4 ? packed_heads<U>(data, n.heads, n.rows, n.size)
                            : interleaved_heads<U>(data, n.rows, n.size, n.heads * n.size);
     };
-    rotate<T>(n, view(wx.data<T>().data()), view(y.mutable_data<T>().data()), wc.data<T>().data(), ws.data<T>().data(), row_of);
+    rotate<T>(n, view(wx.data<T>().data()), view(y.mutable_data<T>().data()), wc.data<T>().data(),
+              ws.data<T>().data(), row_of);
     set_rounded(c, 0, std::move(y), x.dtype);
   });
 }

@@ -45,19 +45,21 @@ void eval_skip(EvalCtx& c, bool centered) {
   check_vector(beta, width, "beta");
   check_vector(bias, width, "bias");
   // skip has the shape of x, or repeats over the batch.
-  if (skip.rank() < 1 || skip.dims.back() != width || skip.count() == 0 ? x.count() != 0 : x.count() % skip.count() != 0)
+  if (skip.rank() < 1 || skip.dims.back() != width || skip.count() == 0 ? x.count() != 0
+                                                                        : x.count() % skip.count() != 0)
     fail("skip does not fit the input");
 
   const DType t = float_compute_type({&x, &skip, &gamma, beta, bias});
   with_float(t, [&]<class T>() {
-    const Tensor wx = convert(x, t), ws = convert(skip, t), wg = convert(gamma, t), wb = widened(beta, t), wi = widened(bias, t);
+    const Tensor wx = convert(x, t), ws = convert(skip, t), wg = convert(gamma, t), wb = widened(beta, t),
+                 wi = widened(bias, t);
     Tensor y = Tensor::uninitialized(t, x.dims), sum = Tensor::uninitialized(t, x.dims);
     std::vector<int64_t> moment_dims = x.dims;
     moment_dims.back() = 1;
     Tensor mean = Tensor::make(DType::F32, moment_dims), inverse = Tensor::make(DType::F32, moment_dims);
     const int64_t period = width == 0 ? 0 : skip.count() / width;
-    const NormRow<T> norm{width, static_cast<double>(c.attrs().f("epsilon", 1e-12f)), centered, data_or_null<T>(wg),
-                          data_or_null<T>(wb)};
+    const NormRow<T> norm{width, static_cast<double>(c.attrs().f("epsilon", 1e-12f)), centered,
+                          data_or_null<T>(wg), data_or_null<T>(wb)};
     const T *px = wx.data<T>().data(), *ps = ws.data<T>().data(), *pi = data_or_null<T>(wi);
     T *py = y.mutable_data<T>().data(), *total = sum.mutable_data<T>().data();
     const auto pm = mean.mutable_data<float>(), pv = inverse.mutable_data<float>();
@@ -84,7 +86,8 @@ void eval_skip(EvalCtx& c, bool centered) {
 
 void infer_simplified(InferCtx& c) {
   const Shape* s = c.shape(0);
-  c.out(0, c.dtype(1) != DType::Undefined ? c.dtype(1) : c.dtype(0), s != nullptr ? std::optional(*s) : std::nullopt);
+  c.out(0, c.dtype(1) != DType::Undefined ? c.dtype(1) : c.dtype(0),
+        s != nullptr ? std::optional(*s) : std::nullopt);
   if (s == nullptr) return c.out(1, DType::F32);
   Shape moments = *s;
   const auto axis = normalize_axis(c, c.attrs().i("axis", -1), static_cast<int64_t>(s->size()));
@@ -105,7 +108,8 @@ void eval_simplified(EvalCtx& c) {
     std::vector<int64_t> moments = x.dims;
     std::fill(moments.begin() + static_cast<std::ptrdiff_t>(axis), moments.end(), 1);
     Tensor inverse = Tensor::make(DType::F32, moments);
-    const NormRow<T> norm{width, static_cast<double>(c.attrs().f("epsilon", 1e-5f)), false, wg.data<T>().data(), nullptr};
+    const NormRow<T> norm{width, static_cast<double>(c.attrs().f("epsilon", 1e-5f)), false,
+                          wg.data<T>().data(), nullptr};
     const T* from = wx.data<T>().data();
     T* to = y.mutable_data<T>().data();
     const auto pv = inverse.mutable_data<float>();
@@ -132,11 +136,13 @@ void infer_embed(InferCtx& c) {
 
 void eval_embed(EvalCtx& c) {
   const Tensor &ids = c.in(0), &words = c.in(2), &positions = c.in(3), &gamma = c.in(5), &beta = c.in(6);
-  const Tensor *segment_ids = c.maybe(1), *segments = c.maybe(4), *mask = c.maybe(7), *position_ids = c.maybe(8);
+  const Tensor *segment_ids = c.maybe(1), *segments = c.maybe(4), *mask = c.maybe(7),
+               *position_ids = c.maybe(8);
   if (ids.rank() != 2 || words.rank() != 2 || positions.rank() != 2 || positions.dims[1] != words.dims[1])
     fail("ids and embeddings must be matrices of one width");
   if ((segment_ids == nullptr) != (segments == nullptr)) fail("segment ids and embedding belong together");
-  if (segments != nullptr && (segments->rank() != 2 || segments->dims[1] != words.dims[1] || segment_ids->dims != ids.dims))
+  if (segments != nullptr &&
+      (segments->rank() != 2 || segments->dims[1] != words.dims[1] || segment_ids->dims != ids.dims))
     fail("segments do not fit");
   const int64_t batch = ids.dims[0], length = ids.dims[1], width = words.dims[1];
   check_vector(&gamma, width, "gamma");
@@ -145,7 +151,8 @@ void eval_embed(EvalCtx& c) {
   if (position_ids != nullptr && (position_ids->rank() != 2 || position_ids->dims[1] != length ||
                                   (position_ids->dims[0] != batch && position_ids->dims[0] != 1)))
     fail("position ids do not fit the ids");
-  const auto word_at = read_ints(ids), segment_at = segment_ids != nullptr ? read_ints(*segment_ids) : std::vector<int64_t>(),
+  const auto word_at = read_ints(ids),
+             segment_at = segment_ids != nullptr ? read_ints(*segment_ids) : std::vector<int64_t>(),
              place_at = position_ids != nullptr ? read_ints(*position_ids) : std::vector<int64_t>();
   const auto in_table = [](int64_t i, const Tensor& table) {
     if (i < 0 || i >= table.dims[0]) fail("id {} is out of range for an embedding of {}", i, table.dims[0]);
@@ -154,19 +161,24 @@ void eval_embed(EvalCtx& c) {
 
   const DType t = float_compute_type({&words, &positions, segments, &gamma, &beta});
   with_float(t, [&]<class T>() {
-    const Tensor ww = convert(words, t), wp = convert(positions, t), ws = widened(segments, t), wg = convert(gamma, t),
-                 wb = convert(beta, t);
-    Tensor y = Tensor::uninitialized(t, {batch, length, width}), sum = Tensor::uninitialized(t, {batch, length, width});
-    const NormRow<T> norm{width, static_cast<double>(c.attrs().f("epsilon", 1e-12f)), true, wg.data<T>().data(),
-                          wb.data<T>().data()};
+    const Tensor ww = convert(words, t), wp = convert(positions, t), ws = widened(segments, t),
+                 wg = convert(gamma, t), wb = convert(beta, t);
+    Tensor y = Tensor::uninitialized(t, {batch, length, width}),
+           sum = Tensor::uninitialized(t, {batch, length, width});
+    const NormRow<T> norm{width, static_cast<double>(c.attrs().f("epsilon", 1e-12f)), true,
+                          wg.data<T>().data(), wb.data<T>().data()};
     T *to = y.mutable_data<T>().data(), *total = sum.mutable_data<T>().data();
     parallel_for(batch * length, grain_of(width), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         const auto at = static_cast<size_t>(r);
-        const int64_t place = place_at.empty() ? r % length : place_at[place_at.size() == word_at.size() ? at : static_cast<size_t>(r % length)];
+        const int64_t place =
+            place_at.empty()
+                ? r % length
+                : place_at[place_at.size() == word_at.size() ? at : static_cast<size_t>(r % length)];
         const T *w = ww.data<T>().data() + in_table(word_at[at], words) * width,
                 *p = wp.data<T>().data() + in_table(place, positions) * width,
-                *s = segments != nullptr ? ws.data<T>().data() + in_table(segment_at[at], *segments) * width : nullptr;
+                *s = segments != nullptr ? ws.data<T>().data() + in_table(segment_at[at], *segments) * width
+                                         : nullptr;
         T* row = total + r * width;
         for (int64_t i = 0; i < width; ++i) row[i] = s != nullptr ? w[i] + p[i] + s[i] : w[i] + p[i];
         norm(row, to + r * width);
@@ -193,7 +205,8 @@ void register_contrib_skip_norm(OpRegistry& r) {
   r.add({"", "SimplifiedLayerNormalization", infer_simplified, eval_simplified});
   r.add({kMicrosoft, "SimplifiedLayerNormalization", infer_simplified, eval_simplified});
   r.add({kMicrosoft, "SkipLayerNormalization", infer_skip, [](EvalCtx& c) { eval_skip(c, true); }});
-  r.add({kMicrosoft, "SkipSimplifiedLayerNormalization", infer_skip, [](EvalCtx& c) { eval_skip(c, false); }});
+  r.add(
+      {kMicrosoft, "SkipSimplifiedLayerNormalization", infer_skip, [](EvalCtx& c) { eval_skip(c, false); }});
 }
 
 }  // namespace lathe

@@ -25,7 +25,8 @@ Type common_type(const Type& a, const Type& b) {
 }
 
 void infer_if(InferCtx& c) {
-  const auto yes = c.body(c.attrs().graph("then_branch"), {}), no = c.body(c.attrs().graph("else_branch"), {});
+  const auto yes = c.body(c.attrs().graph("then_branch"), {}),
+             no = c.body(c.attrs().graph("else_branch"), {});
   const auto known = c.value(0);
   for (size_t i = 0; i < c.outputs() && i < yes.size() && i < no.size(); ++i) {
     const bool decided = known && known->size() == 1 && (*known)[0].is_const();

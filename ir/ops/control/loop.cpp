@@ -8,12 +8,13 @@
 namespace lathe {
 namespace {
 
-// A value that changes from one iteration to the next keeps what both of its types say. Dims that differ are unknown,
-// with new unknowns, so that nothing is taken for equal by accident.
+// A value that changes from one iteration to the next keeps what both of its types say. Dims that differ are
+// unknown, with new unknowns, so that nothing is taken for equal by accident.
 Type settled(const Type& before, const Type& after) {
   if (before == after) return before;
   if (!before.is_tensor() || !after.is_tensor() || before.dtype != after.dtype) return {};
-  if (!before.shape || !after.shape || before.shape->size() != after.shape->size()) return Type::tensor(before.dtype);
+  if (!before.shape || !after.shape || before.shape->size() != after.shape->size())
+    return Type::tensor(before.dtype);
   Shape shape;
   for (size_t i = 0; i < before.shape->size(); ++i)
     shape.push_back((*before.shape)[i] == (*after.shape)[i] ? (*before.shape)[i] : Dim::unknown());

@@ -18,7 +18,8 @@ int64_t at(const std::vector<int64_t>& list, size_t i) { return i < list.size() 
 Lists read_lists(const Attrs& a, size_t inputs) {
   Lists l;
   const int64_t scans = a.i("num_scan_inputs", 0);
-  if (scans < 1 || scans > static_cast<int64_t>(inputs)) fail("{} scan inputs among {} inputs", scans, inputs);
+  if (scans < 1 || scans > static_cast<int64_t>(inputs))
+    fail("{} scan inputs among {} inputs", scans, inputs);
   l.scans = static_cast<size_t>(scans);
   l.states = inputs - l.scans;
   l.in_axes = a.ints("scan_input_axes");
@@ -50,7 +51,8 @@ void infer_scan(InferCtx& c) {
     } else if (t.is_tensor()) {
       std::optional<Shape> shape = t.shape;
       if (shape) {
-        const auto axis = normalize_axis(c, at(l.out_axes, i - l.states), static_cast<int64_t>(shape->size()) + 1);
+        const auto axis =
+            normalize_axis(c, at(l.out_axes, i - l.states), static_cast<int64_t>(shape->size()) + 1);
         shape->insert(shape->begin() + axis, length);
       }
       c.out(i, t.dtype, std::move(shape));
@@ -61,7 +63,8 @@ void infer_scan(InferCtx& c) {
 // Elements of x along an axis, one by one.
 class Elements {
  public:
-  Elements(const Tensor& x, int64_t axis, bool reversed) : units_(x.dtype), x_(units_.enter(x)), reversed_(reversed) {
+  Elements(const Tensor& x, int64_t axis, bool reversed)
+      : units_(x.dtype), x_(units_.enter(x)), reversed_(reversed) {
     axis_ = static_cast<size_t>(normalize_axis(axis, x.rank()));
     strides_ = row_major(x.dims);
     step_ = strides_[axis_];
@@ -100,7 +103,8 @@ void eval_scan(EvalCtx& c) {
       fail("scan inputs of length {} and {}", scans[0].length(), scans[i].length());
   }
   std::vector<Stack> stacks;
-  for (size_t i = 0; i < c.outputs() - l.states; ++i) stacks.emplace_back(at(l.out_axes, i), at(l.out_reversed, i) != 0);
+  for (size_t i = 0; i < c.outputs() - l.states; ++i)
+    stacks.emplace_back(at(l.out_axes, i), at(l.out_reversed, i) != 0);
 
   for (int64_t k = 0; k < scans[0].length(); ++k) {
     if (c.max_iterations > 0 && k >= c.max_iterations) fail("more than {} iterations", c.max_iterations);

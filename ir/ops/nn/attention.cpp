@@ -32,13 +32,16 @@ void infer_attention(InferCtx& c) {
   const DType dtype = c.dtype(Q);
   if (!q || !k || !v) {
     const Shape* s = c.shape(Q);
-    c.out(0, dtype, s != nullptr ? std::optional(unknown_shape(static_cast<int64_t>(s->size()))) : std::nullopt);
+    c.out(0, dtype,
+          s != nullptr ? std::optional(unknown_shape(static_cast<int64_t>(s->size()))) : std::nullopt);
     for (size_t i = 1; i < 4; ++i) c.out(i, i == 2 ? c.dtype(V) : dtype, unknown_shape(4));
     return;
   }
   const Shape* past = c.shape(kPastKey);
   const Dim keys = !c.has(kPastKey) ? k->rows : past != nullptr ? (*past)[2] + k->rows : Dim::unknown();
-  c.out(0, dtype, c.rank(Q) == 3 ? Shape{q->batch, q->rows, q->heads * v->size} : Shape{q->batch, q->heads, q->rows, v->size});
+  c.out(0, dtype,
+        c.rank(Q) == 3 ? Shape{q->batch, q->rows, q->heads * v->size}
+                       : Shape{q->batch, q->heads, q->rows, v->size});
   c.out(1, dtype, Shape{q->batch, k->heads, keys, k->size});
   c.out(2, c.dtype(V), Shape{q->batch, v->heads, keys, v->size});
   c.out(3, dtype, Shape{q->batch, q->heads, q->rows, keys});
@@ -112,7 +115,8 @@ Frontier frontier_of(EvalCtx& c, int64_t batch, int64_t queries, int64_t keys) {
   if (const Tensor* valid = c.maybe(kValidKeys)) {
     if (c.has(kPastKey)) fail("nonpad_kv_seqlen and past_key exclude each other");
     f.valid = read_ints(*valid);
-    if (static_cast<int64_t>(f.valid.size()) != batch) fail("{} lengths for a batch of {}", f.valid.size(), batch);
+    if (static_cast<int64_t>(f.valid.size()) != batch)
+      fail("{} lengths for a batch of {}", f.valid.size(), batch);
     for (size_t b = 0; b < f.valid.size(); ++b) {
       if (f.valid[b] < 0 || f.valid[b] > keys) fail("{} valid keys of {}", f.valid[b], keys);
       f.offset[b] = f.valid[b] - queries;
@@ -125,8 +129,10 @@ template <class T>
 void run(EvalCtx& c, const Tensor& tq, const Tensor& tk, const Tensor& tv) {
   const Attrs& a = c.attrs();
   const int64_t kv_heads = a.i("kv_num_heads", 0);
-  const Layout lq = layout_of(tq, a.i("q_num_heads", 0)), lk = layout_of(tk, kv_heads), lv = layout_of(tv, kv_heads);
-  if (lq.batch != lk.batch || lq.batch != lv.batch || lk.heads != lv.heads || lk.rows != lv.rows || lq.size != lk.size)
+  const Layout lq = layout_of(tq, a.i("q_num_heads", 0)), lk = layout_of(tk, kv_heads),
+               lv = layout_of(tv, kv_heads);
+  if (lq.batch != lk.batch || lq.batch != lv.batch || lk.heads != lv.heads || lk.rows != lv.rows ||
+      lq.size != lk.size)
     fail("Q, K and V do not fit together");
   auto k = heads_of<const T>(tk, lk), v = heads_of<const T>(tv, lv);
   int64_t keys = lk.rows;
@@ -137,12 +143,15 @@ void run(EvalCtx& c, const Tensor& tq, const Tensor& tk, const Tensor& tv) {
     if (c.has(kPastKey)) {
       check_cache(c.in(kPastKey), lk, "past_key");
       check_cache(c.in(kPastValue), lv, "past_value");
-      if (c.in(kPastKey).dims[2] != c.in(kPastValue).dims[2]) fail("past_key and past_value differ in length");
+      if (c.in(kPastKey).dims[2] != c.in(kPastValue).dims[2])
+        fail("past_key and past_value differ in length");
       past_k = convert(c.in(kPastKey), dtype_of<T>);
       past_v = convert(c.in(kPastValue), dtype_of<T>);
     }
-    key_cache = extend_cache<T>(past_k.defined() ? &past_k : nullptr, k, lk.batch, lk.heads, lk.rows, lk.size);
-    value_cache = extend_cache<T>(past_v.defined() ? &past_v : nullptr, v, lv.batch, lv.heads, lv.rows, lv.size);
+    key_cache =
+        extend_cache<T>(past_k.defined() ? &past_k : nullptr, k, lk.batch, lk.heads, lk.rows, lk.size);
+    value_cache =
+        extend_cache<T>(past_v.defined() ? &past_v : nullptr, v, lv.batch, lv.heads, lv.rows, lv.size);
     keys = key_cache.dims[2];
     k = packed_heads<const T>(key_cache.data<T>().data(), lk.heads, keys, lk.size);
     v = packed_heads<const T>(value_cache.data<T>().data(), lv.heads, keys, lv.size);
@@ -150,7 +159,8 @@ void run(EvalCtx& c, const Tensor& tq, const Tensor& tk, const Tensor& tv) {
 
   const AttentionSizes n{lq.batch, lq.heads, lk.heads, lq.rows, keys, lq.size, lv.size};
   AttentionOptions<T> o;
-  o.scale = a.has("scale") ? static_cast<double>(a.f("scale", 1)) : 1 / std::sqrt(static_cast<double>(lq.size));
+  o.scale =
+      a.has("scale") ? static_cast<double>(a.f("scale", 1)) : 1 / std::sqrt(static_cast<double>(lq.size));
   o.softcap = static_cast<double>(a.f("softcap", 0));
   std::optional<BroadcastMask<T>> mask;
   if (const Tensor* m = c.maybe(kMask)) mask.emplace(*m, n);
@@ -175,8 +185,9 @@ void run(EvalCtx& c, const Tensor& tq, const Tensor& tk, const Tensor& tv) {
 
   const Layout ly{lq.batch, lq.heads, lq.rows, lv.size};
   const bool flat = tq.rank() == 3;
-  Tensor y = Tensor::uninitialized(dtype_of<T>, flat ? std::vector<int64_t>{ly.batch, ly.rows, checked_mul(ly.heads, ly.size)}
-                                                     : std::vector<int64_t>{ly.batch, ly.heads, ly.rows, ly.size});
+  Tensor y = Tensor::uninitialized(
+      dtype_of<T>, flat ? std::vector<int64_t>{ly.batch, ly.rows, checked_mul(ly.heads, ly.size)}
+                        : std::vector<int64_t>{ly.batch, ly.heads, ly.rows, ly.size});
   attend<T>(n, heads_of<const T>(tq, lq), k, v, heads_of<T>(y, ly), o);
   const DType dtype = c.in(Q).dtype;
   set_rounded(c, 0, std::move(y), dtype);

@@ -1,5 +1,5 @@
-// Scaled dot-product attention over heads at any strides, for ai.onnx Attention and its com.microsoft relatives.
-// Vaswani et al., "Attention Is All You Need", section 3.2; grouped heads: Ainslie et al., "GQA".
+// Scaled dot-product attention over heads at any strides, for ai.onnx Attention and its com.microsoft
+// relatives. Vaswani et al., "Attention Is All You Need", section 3.2; grouped heads: Ainslie et al., "GQA".
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -27,7 +27,8 @@ Heads<T> packed_heads(T* data, int64_t heads, int64_t rows, int64_t size) {  // 
   return {data, heads * rows * size, rows * size, size};
 }
 template <class T>
-Heads<T> interleaved_heads(T* data, int64_t rows, int64_t size, int64_t width) {  // [B, S, width], head h at h * size
+Heads<T> interleaved_heads(T* data, int64_t rows, int64_t size,
+                           int64_t width) {  // [B, S, width], head h at h * size
   return {data, rows * width, size, width};
 }
 
@@ -41,7 +42,7 @@ struct ScoreBlock {
 template <class T>
 struct AttentionOptions {
   double scale = 1;
-  double softcap = 0;  // 0: none; otherwise s -> softcap * tanh(s / softcap)
+  double softcap = 0;                              // 0: none; otherwise s -> softcap * tanh(s / softcap)
   std::function<void(const ScoreBlock<T>&)> mask;  // adds biases and masks (-inf: never attended)
   const T* sinks = nullptr;  // by head: a further logit that takes part in the sum alone
   bool smooth = false;       // a further logit of 0 ("softmax plus one")
@@ -50,7 +51,8 @@ struct AttentionOptions {
   std::function<void(Stage, const ScoreBlock<T>&)> look;
 };
 
-// out = softmax(scale q k^T + mask) v. A row in which every key is masked by -inf gives zeros. T is float or double.
+// out = softmax(scale q k^T + mask) v. A row in which every key is masked by -inf gives zeros. T is float or
+// double.
 template <class T>
 void attend(const AttentionSizes& n, Heads<const T> q, Heads<const T> k, Heads<const T> v, Heads<T> out,
             const AttentionOptions<T>& options);

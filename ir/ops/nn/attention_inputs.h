@@ -17,7 +17,8 @@ inline DType float_compute_type(std::initializer_list<const Tensor*> tensors) {
   DType t = DType::F32;
   for (const Tensor* x : tensors) {
     if (x == nullptr) continue;
-    if (!is_floating(x->dtype) || bit_width(x->dtype) < 16) fail("element type {} is not supported here", onnx_name(x->dtype));
+    if (!is_floating(x->dtype) || bit_width(x->dtype) < 16)
+      fail("element type {} is not supported here", onnx_name(x->dtype));
     if (x->dtype == DType::F64) t = DType::F64;
   }
   return t;
@@ -38,13 +39,15 @@ inline void set_rounded(EvalCtx& c, size_t i, Tensor t, DType dtype) {
 
 // [batch, heads, past + rows, size] from a cache (may be null) and new rows at any strides.
 template <class T>
-Tensor extend_cache(const Tensor* past, Heads<const T> fresh, int64_t batch, int64_t heads, int64_t rows, int64_t size) {
+Tensor extend_cache(const Tensor* past, Heads<const T> fresh, int64_t batch, int64_t heads, int64_t rows,
+                    int64_t size) {
   const int64_t before = past != nullptr ? past->dims[2] : 0, total = checked_add(before, rows);
   Tensor out = Tensor::uninitialized(dtype_of<T>, {batch, heads, total, size});
   T* to = out.mutable_data<T>().data();
   for (int64_t b = 0; b < batch; ++b)
     for (int64_t h = 0; h < heads; ++h) {
-      if (before > 0) std::copy_n(past->data<T>().data() + (b * heads + h) * before * size, before * size, to);
+      if (before > 0)
+        std::copy_n(past->data<T>().data() + (b * heads + h) * before * size, before * size, to);
       to += before * size;
       for (int64_t r = 0; r < rows; ++r, to += size) std::copy_n(fresh.at(b, h) + r * fresh.row, size, to);
     }
@@ -73,7 +76,8 @@ class BroadcastMask {
     const uint8_t* allowed = allowed_.defined() ? allowed_.data<uint8_t>().data() : nullptr;
     const T out = -std::numeric_limits<T>::infinity();
     for (int64_t r = 0; r < s.rows; ++r) {
-      const int64_t at = s.b * strides_[0] + s.h * strides_[1] + (s.first + r) * strides_[2], step = strides_[3];
+      const int64_t at = s.b * strides_[0] + s.h * strides_[1] + (s.first + r) * strides_[2],
+                    step = strides_[3];
       T* row = s.scores + r * s.keys;
       for (int64_t j = 0; j < covered_; ++j) {
         if (bias != nullptr)

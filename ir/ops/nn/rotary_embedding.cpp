@@ -30,8 +30,8 @@ void rotate(const Rotation& n, Heads<const T> x, Heads<T> y, const T* cos, const
 }
 template void rotate<float>(const Rotation&, Heads<const float>, Heads<float>, const float*, const float*,
                             const std::function<int64_t(int64_t, int64_t)>&);
-template void rotate<double>(const Rotation&, Heads<const double>, Heads<double>, const double*, const double*,
-                             const std::function<int64_t(int64_t, int64_t)>&);
+template void rotate<double>(const Rotation&, Heads<const double>, Heads<double>, const double*,
+                             const double*, const std::function<int64_t(int64_t, int64_t)>&);
 
 namespace {
 
@@ -56,13 +56,15 @@ void eval_rotary_embedding(EvalCtx& c) {
   }
   n.turned = c.attrs().i("rotary_embedding_dim", 0);
   if (n.turned == 0) n.turned = n.size;
-  if (n.turned < 0 || n.turned > n.size || n.turned % 2 != 0) fail("{} of {} features turn", n.turned, n.size);
+  if (n.turned < 0 || n.turned > n.size || n.turned % 2 != 0)
+    fail("{} of {} features turn", n.turned, n.size);
 
   if (cos.dims != sin.dims || cos.rank() != (positions != nullptr ? 2 : 3) || cos.dims.back() != n.turned / 2)
     fail("the caches do not fit {} turned features", n.turned);
   std::vector<int64_t> rows;
   if (positions != nullptr) {
-    if (positions->dims != std::vector<int64_t>{n.batch, n.rows}) fail("position_ids do not fit batch and sequence");
+    if (positions->dims != std::vector<int64_t>{n.batch, n.rows})
+      fail("position_ids do not fit batch and sequence");
     rows = read_ints(*positions);
     for (int64_t& r : rows) r = checked_index(r, cos.dims[0]);
   } else if (cos.dims[0] != n.batch || cos.dims[1] != n.rows) {

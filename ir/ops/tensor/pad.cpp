@@ -39,7 +39,8 @@ void infer_pad(InferCtx& c) {
   const auto pads = c.value(1);
   const auto axes = c.has(3) ? known_ints(c, 3) : all_axes(rank);
   if (!pads || !axes) return c.out(0, c.dtype(0), unknown_shape(static_cast<int64_t>(rank)));
-  if (pads->size() != 2 * axes->size()) c.contradiction(fmt::format("{} pads for {} axes", pads->size(), axes->size()));
+  if (pads->size() != 2 * axes->size())
+    c.contradiction(fmt::format("{} pads for {} axes", pads->size(), axes->size()));
   Shape out = *s;
   for (size_t k = 0; k < axes->size(); ++k) {
     Dim& d = out[static_cast<size_t>(normalize_axis(c, (*axes)[k], static_cast<int64_t>(rank)))];
@@ -118,9 +119,13 @@ void eval_pad(EvalCtx& c) {
       if (!inside) {
         std::fill_n(to, row, v);
       } else {
-        const auto edge = [&](int64_t i) { to[i] = last[static_cast<size_t>(i)] < 0 ? v : src[offset + last[static_cast<size_t>(i)]]; };
+        const auto edge = [&](int64_t i) {
+          to[i] = last[static_cast<size_t>(i)] < 0 ? v : src[offset + last[static_cast<size_t>(i)]];
+        };
         for (int64_t i = 0; i < lo; ++i) edge(i);
-        if (hi > lo) std::memcpy(to + lo, src + offset + last[static_cast<size_t>(lo)], static_cast<size_t>(hi - lo) * sizeof(U));
+        if (hi > lo)
+          std::memcpy(to + lo, src + offset + last[static_cast<size_t>(lo)],
+                      static_cast<size_t>(hi - lo) * sizeof(U));
         for (int64_t i = hi; i < row; ++i) edge(i);
       }
       for (size_t a = index.size(); a-- > 0;) {
@@ -139,10 +144,12 @@ void infer_center_crop_pad(InferCtx& c) {
   if (s == nullptr) return c.out(0, c.dtype(0));
   const auto want = c.value(1);
   const auto axes = c.attrs().has("axes") ? c.attrs().ints("axes") : all_axes(s->size());
-  if (want && want->size() != axes.size()) c.contradiction(fmt::format("{} sizes for {} axes", want->size(), axes.size()));
+  if (want && want->size() != axes.size())
+    c.contradiction(fmt::format("{} sizes for {} axes", want->size(), axes.size()));
   Shape out = *s;
   for (size_t k = 0; k < axes.size(); ++k)
-    out[static_cast<size_t>(normalize_axis(c, axes[k], static_cast<int64_t>(s->size())))] = want ? (*want)[k] : Dim::unknown();
+    out[static_cast<size_t>(normalize_axis(c, axes[k], static_cast<int64_t>(s->size())))] =
+        want ? (*want)[k] : Dim::unknown();
   c.out(0, c.dtype(0), std::move(out));
 }
 

@@ -31,10 +31,12 @@ void infer_topk(InferCtx& c) {
     return c.out(1, DType::I64);
   }
   Shape out = *s;
-  const auto axis = static_cast<size_t>(normalize_axis(c, c.attrs().i("axis", -1), static_cast<int64_t>(s->size())));
+  const auto axis =
+      static_cast<size_t>(normalize_axis(c, c.attrs().i("axis", -1), static_cast<int64_t>(s->size())));
   const auto k = c.value(1);
   out[axis] = k && k->size() == 1 ? (*k)[0] : Dim::unknown();
-  if (out[axis].is_const() && (out[axis].value() < 0 || ((*s)[axis].is_const() && out[axis].value() > (*s)[axis].value())))
+  if (out[axis].is_const() &&
+      (out[axis].value() < 0 || ((*s)[axis].is_const() && out[axis].value() > (*s)[axis].value())))
     c.contradiction(fmt::format("the top {} of {}", out[axis].str(), (*s)[axis].str()));
   c.out(0, c.dtype(0), out);
   c.out(1, DType::I64, std::move(out));
@@ -62,8 +64,11 @@ void eval_topk(EvalCtx& c) {
     parallel_for(outer * inner, std::max<int64_t>(1, (1 << 14) / n), [&](int64_t begin, int64_t end) {
       std::vector<int64_t> order(static_cast<size_t>(n));
       for (int64_t row = begin; row < end; ++row) {
-        const int64_t base = row / inner * n * inner + row % inner, to = row / inner * k * inner + row % inner;
-        const auto value = [&](int64_t i) { return static_cast<Compute<T>>(in[static_cast<size_t>(base + i * inner)]); };
+        const int64_t base = row / inner * n * inner + row % inner,
+                      to = row / inner * k * inner + row % inner;
+        const auto value = [&](int64_t i) {
+          return static_cast<Compute<T>>(in[static_cast<size_t>(base + i * inner)]);
+        };
         // Ties go to the lower index.
         const auto before = [&](int64_t a, int64_t b) {
           const auto p = value(a), q = value(b);
@@ -127,7 +132,8 @@ void eval_unique(EvalCtx& c) {
   const Tensor x = flat ? given.reshaped({given.count()}) : given;
   const auto axis = static_cast<size_t>(normalize_axis(c.attrs().i("axis", 0), x.rank()));
   const std::span<const int64_t> all = x.dims;
-  const int64_t n = all[axis], outer = element_count(all.first(axis)), inner = element_count(all.subspan(axis + 1));
+  const int64_t n = all[axis], outer = element_count(all.first(axis)),
+                inner = element_count(all.subspan(axis + 1));
 
   std::vector<int64_t> order(static_cast<size_t>(n)), group(order.size()), first, counts;
   std::iota(order.begin(), order.end(), 0);
@@ -158,7 +164,8 @@ void eval_unique(EvalCtx& c) {
     std::vector<int64_t> by_place(first.size()), rank(first.size());
     std::iota(by_place.begin(), by_place.end(), 0);
     const auto at = [](const std::vector<int64_t>& v, int64_t i) { return v[static_cast<size_t>(i)]; };
-    std::sort(by_place.begin(), by_place.end(), [&](int64_t a, int64_t b) { return at(first, a) < at(first, b); });
+    std::sort(by_place.begin(), by_place.end(),
+              [&](int64_t a, int64_t b) { return at(first, a) < at(first, b); });
     std::vector<int64_t> f, k;
     for (size_t i = 0; i < by_place.size(); ++i) {
       rank[static_cast<size_t>(by_place[i])] = static_cast<int64_t>(i);
