@@ -31,8 +31,8 @@ std::string place(const Model& m, const Node& n) {
   return where + ")";
 }
 
-// Plans of one model's graphs, as seen from one call chain: the main graph's, or a function body's with the
-// attributes of its call.
+// Plans of one model's graphs, as seen from one call chain: the main graph's, or a function body's with the attributes
+// of its call.
 struct Instance {
   const Model* model = nullptr;
   bool is_main_model = false;
@@ -66,6 +66,15 @@ Type type_of(const Datum& d) {
   return {};
 }
 
+// As inferred where known, otherwise as the port declares.
+std::vector<Type> output_types(const Model& m, GraphId g) {
+  std::vector<Type> types;
+  const auto values = m.outputs(g);
+  for (size_t i = 0; i < values.size(); ++i)
+    types.push_back(values[i] && m[values[i]].type.known() ? m[values[i]].type : m[g].outputs[i].type);
+  return types;
+}
+
 }  // namespace
 
 struct Executor::Impl {
@@ -77,9 +86,7 @@ struct Executor::Impl {
   LiveBytes live;
   int depth = 0;
 
-  Impl(const Model& model, ExecOptions o) : m(model), options(std::move(o)), live(options.max_bytes) {
-    reset();
-  }
+  Impl(const Model& model, ExecOptions o) : m(model), options(std::move(o)), live(options.max_bytes) { reset(); }
 
   void reset() {
     root = {};
@@ -103,8 +110,7 @@ struct Executor::Impl {
     return *p;
   }
 
-  // --- frames
-  // ----------------------------------------------------------------------------------------------------
+  // --- frames ----------------------------------------------------------------------------------------------------
 
   static Frame open(const Plan& plan) {
     Frame f;
@@ -159,8 +165,7 @@ struct Executor::Impl {
     return out;
   }
 
-  // --- nodes
-  // -----------------------------------------------------------------------------------------------------
+  // --- nodes -----------------------------------------------------------------------------------------------------
 
   void run_step(Instance& instance, Frame& f, const PlanStep& step) {
     const Node& n = step.resolved ? *step.resolved : (*instance.model)[step.id];
@@ -172,8 +177,7 @@ struct Executor::Impl {
       for (const Slot s : step.in) in.push_back(s >= 0 ? f.at[static_cast<size_t>(s)] : nullptr);
       std::vector<Datum> results = evaluate(instance, f, step, n, in);
       for (size_t i = 0; i < step.out.size(); ++i)
-        if (step.out[i] >= 0)
-          store(instance, f, step.out[i], i < results.size() ? std::move(results[i]) : Datum());
+        if (step.out[i] >= 0) store(instance, f, step.out[i], i < results.size() ? std::move(results[i]) : Datum());
     } catch (const NodeError&) {
       throw;
     } catch (const Error& e) {
@@ -182,8 +186,7 @@ struct Executor::Impl {
       throw NodeError(ErrorKind::input, place(*instance.model, n) + ": out of memory");
     }
     if (timed)
-      options.on_node(step.id,
-                      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      options.on_node(step.id, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
 
   std::vector<Datum> evaluate(Instance& instance, Frame& f, const PlanStep& step, const Node& n,
@@ -191,10 +194,10 @@ struct Executor::Impl {
     if (step.function != nullptr) return call(instance, step, n, in);
     if (step.def == nullptr) return expand(n, step, in);
     EvalCtx c(n, in, n.out.size());
-    if (!step.bodies.empty())
-      c.run_body = [&](GraphId g, std::vector<Datum> inputs) {
-        return run_graph(instance, g, std::move(inputs), &f);
-      };
+    if (!step.bodies.empty()) {
+      c.run_body = [&](GraphId g, std::vector<Datum> inputs) { return run_graph(instance, g, std::move(inputs), &f); };
+      c.body_types = [&](GraphId g) { return output_types(*instance.model, g); };
+    }
     uint64_t stream = step.id.v;  // a named value keeps its random numbers when other nodes come and go
     if (n.output(0)) stream = hash_string((*instance.model)[n.output(0)].name);
     c.seed = hash_combine(options.seed, stream);
@@ -211,8 +214,7 @@ struct Executor::Impl {
     return out;
   }
 
-  std::vector<Datum> call(Instance& instance, const PlanStep& step, const Node& n,
-                          std::span<const Datum* const> in) {
+  std::vector<Datum> call(Instance& instance, const PlanStep& step, const Node& n, std::span<const Datum* const> in) {
     auto& callee = instance.calls[step.id];
     if (!callee) {
       callee = std::make_unique<Instance>();
@@ -245,13 +247,10 @@ struct Executor::Impl {
     std::vector<ValueId> inputs;
     for (size_t i = 0; i < in.size(); ++i) {
       const bool given = in[i] != nullptr && !in[i]->empty();
-      inputs.push_back(
-          given ? e->model.add_input(e->model.main(), {fmt::format("x{}", i), type_of(*in[i]), nullptr})
-                : ValueId());
+      inputs.push_back(given ? e->model.add_input(e->model.main(), {fmt::format("x{}", i), type_of(*in[i]), nullptr}) : ValueId());
     }
     std::vector<std::string> names;
-    for (size_t i = 0; i < n.out.size(); ++i)
-      names.push_back(n.out[i] ? fmt::format("y{}", i) : std::string());
+    for (size_t i = 0; i < n.out.size(); ++i) names.push_back(n.out[i] ? fmt::format("y{}", i) : std::string());
     const NodeId copy = e->model.create(n.domain, n.type, inputs, n.attrs, n.out.size(), n.name, names);
     for (size_t i = 0; i < n.out.size(); ++i)
       if (!n.out[i]) e->model.drop_output(copy, i);
@@ -263,8 +262,7 @@ struct Executor::Impl {
     return e;
   }
 
-  // --- entry points
-  // ----------------------------------------------------------------------------------------------
+  // --- entry points ----------------------------------------------------------------------------------------------
 
   // The given datum must be what the port declares; one symbol is one size over all inputs.
   void check_input(const Port& port, const Datum& d, std::unordered_map<std::string, int64_t>& sizes) const {
@@ -334,8 +332,7 @@ struct Executor::Impl {
   }
 };
 
-Executor::Executor(const Model& m, ExecOptions options)
-    : impl_(std::make_unique<Impl>(m, std::move(options))) {}
+Executor::Executor(const Model& m, ExecOptions options) : impl_(std::make_unique<Impl>(m, std::move(options))) {}
 Executor::~Executor() = default;
 
 std::vector<Datum> Executor::run(std::vector<Datum> inputs) { return impl_->run(std::move(inputs)); }

@@ -41,6 +41,8 @@ class EvalCtx {
 
   // Runs a subgraph (captures are bound by the executor).
   std::function<std::vector<Datum>(GraphId, std::vector<Datum>)> run_body;
+  // Types of a subgraph's outputs, as declared or inferred.
+  std::function<std::vector<Type>(GraphId)> body_types;
   uint64_t seed = 0;           // for Random* ops without a seed of their own
   int64_t max_iterations = 0;  // of a Loop; 0 = no limit
   int64_t max_bytes = 0;       // of one output tensor; 0 = no limit

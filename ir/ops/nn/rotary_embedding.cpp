@@ -1,77 +1,97 @@
-#include "ir/ops/nn/rotary_embedding.h"
-
+// RotaryEmbedding (ai.onnx, opset 23 and newer).
+#include "ir/base/parallel.h"
 #include "ir/ops/all_ops.h"
-#include "ir/ops/elementwise.h"
-#include "ir/ops/nn/attention.h"
+#include "ir/ops/nn/attention_inputs.h"
+#include "ir/ops/nn/rotary.h"
+#include "ir/ops/tensor/args.h"
 
 namespace lathe {
-namespace {
 
 template <class T>
-void run(const Tensor& x, const Tensor& cos, const Tensor& sin, const std::vector<int64_t>& angle_row,
-         const HeadView& v, const RotaryParams& params, Tensor& y) {
-  using C = Compute<T>;
-  const int64_t half = params.rotated / 2, batch = x.dims[0];
-  const T *in = x.data<T>().data(), *pc = cos.data<T>().data(), *ps = sin.data<T>().data();
-  T* out = y.mutable_data<T>().data();
-  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, v.size));
-  parallel_for(batch * v.heads * v.rows, grain, [&](int64_t begin, int64_t end) {
+void rotate(const Rotation& n, Heads<const T> x, Heads<T> y, const T* cos, const T* sin,
+            const std::function<int64_t(int64_t b, int64_t s)>& row_of) {
+  const int64_t half = n.turned / 2, first = n.interleaved ? 2 : 1, second = n.interleaved ? 1 : half;
+  parallel_for(n.batch * n.rows, 16, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t row = i % v.rows, head = i / v.rows % v.heads, b = i / v.rows / v.heads;
-      const int64_t at = b * v.batch_stride + head * v.head_stride + row * v.row_stride;
-      const int64_t angle = angle_row[static_cast<size_t>(b * v.rows + row)] * half;
-      for (int64_t j = 0; j < half; ++j) {
-        const int64_t first = at + (params.interleaved ? 2 * j : j);
-        const int64_t second = at + (params.interleaved ? 2 * j + 1 : j + half);
-        const C a = load_element(in[first]), d = load_element(in[second]);
-        const C c = load_element(pc[angle + j]), s = load_element(ps[angle + j]);
-        out[first] = static_cast<T>(c * a - s * d);
-        out[second] = static_cast<T>(s * a + c * d);
+      const int64_t b = i / n.rows, s = i % n.rows;
+      const int64_t angle = row_of(b, s) * half;
+      for (int64_t h = 0; h < n.heads; ++h) {
+        const T* from = x.at(b, h) + s * x.row;
+        T* to = y.at(b, h) + s * y.row;
+        for (int64_t j = 0; j < half; ++j) {
+          const T p = from[j * first], q = from[j * first + second], u = cos[angle + j], v = sin[angle + j];
+          to[j * first] = u * p - v * q;
+          to[j * first + second] = v * p + u * q;
+        }
+        std::copy(from + n.turned, from + n.size, to + n.turned);
       }
-      std::copy(in + at + params.rotated, in + at + v.size, out + at + params.rotated);
     }
   });
 }
+template void rotate<float>(const Rotation&, Heads<const float>, Heads<float>, const float*, const float*,
+                            const std::function<int64_t(int64_t, int64_t)>&);
+template void rotate<double>(const Rotation&, Heads<const double>, Heads<double>, const double*,
+                             const double*, const std::function<int64_t(int64_t, int64_t)>&);
 
-void eval_rotary(EvalCtx& c) {
-  RotaryParams p;
-  p.heads = c.attrs().i("num_heads", 0);
-  p.rotated = c.attrs().i("rotary_embedding_dim", 0);
-  p.interleaved = c.attrs().i("interleaved", 0) != 0;
-  c.set(0, rotary_embedding(c.in(0), c.in(1), c.in(2), c.maybe(3), p));
+namespace {
+
+void infer_rotary_embedding(InferCtx& c) {
+  const Shape* s = c.shape(0);
+  c.out(0, c.dtype(0), s != nullptr ? std::optional(*s) : std::nullopt);
+}
+
+void eval_rotary_embedding(EvalCtx& c) {
+  const Tensor &x = c.in(0), &cos = c.in(1), &sin = c.in(2);
+  const Tensor* positions = c.maybe(3);
+  Rotation n;
+  n.interleaved = c.attrs().i("interleaved", 0) != 0;
+  if (x.rank() == 4) {
+    n = {x.dims[0], x.dims[1], x.dims[2], x.dims[3], 0, n.interleaved};
+  } else if (x.rank() == 3) {
+    const int64_t heads = c.attrs().i("num_heads", 0);
+    if (heads < 1 || x.dims[2] % heads != 0) fail("{} features do not split in {} heads", x.dims[2], heads);
+    n = {x.dims[0], heads, x.dims[1], x.dims[2] / heads, 0, n.interleaved};
+  } else {
+    fail("input of rank {}, not 3 or 4", x.rank());
+  }
+  n.turned = c.attrs().i("rotary_embedding_dim", 0);
+  if (n.turned == 0) n.turned = n.size;
+  if (n.turned < 0 || n.turned > n.size || n.turned % 2 != 0)
+    fail("{} of {} features turn", n.turned, n.size);
+
+  if (cos.dims != sin.dims || cos.rank() != (positions != nullptr ? 2 : 3) || cos.dims.back() != n.turned / 2)
+    fail("the caches do not fit {} turned features", n.turned);
+  std::vector<int64_t> rows;
+  if (positions != nullptr) {
+    if (positions->dims != std::vector<int64_t>{n.batch, n.rows})
+      fail("position_ids do not fit batch and sequence");
+    rows = read_ints(*positions);
+    for (int64_t& r : rows) r = checked_index(r, cos.dims[0]);
+  } else if (cos.dims[0] != n.batch || cos.dims[1] != n.rows) {
+    fail("the caches do not fit batch and sequence");
+  }
+  const auto row_of = [&](int64_t b, int64_t s) {
+    return positions != nullptr ? rows[static_cast<size_t>(b * n.rows + s)] : b * n.rows + s;
+  };
+
+  const DType t = float_compute_type({&x, &cos, &sin});
+  with_float(t, [&]<class T>() {
+    const Tensor wx = convert(x, t), wc = convert(cos, t), ws = convert(sin, t);
+    Tensor y = Tensor::uninitialized(t, x.dims);
+    const auto heads = [&]<class U>(U* data) {
+      return x.rank() == 4 ? packed_heads<U>(data, n.heads, n.rows, n.size)
+                           : interleaved_heads<U>(data, n.rows, n.size, n.heads * n.size);
+    };
+    rotate<T>(n, heads(wx.data<T>().data()), heads(y.mutable_data<T>().data()), wc.data<T>().data(),
+              ws.data<T>().data(), row_of);
+    set_rounded(c, 0, std::move(y), x.dtype);
+  });
 }
 
 }  // namespace
 
-Tensor rotary_embedding(const Tensor& x, const Tensor& cos, const Tensor& sin, const Tensor* positions,
-                        const RotaryParams& params) {
-  if (cos.dtype != x.dtype || sin.dtype != x.dtype) fail("element types of x, cos and sin differ");
-  const HeadView v = HeadView::of(x.dims, params.heads);
-  RotaryParams p = params;
-  if (p.rotated == 0) p.rotated = v.size;
-  if (p.rotated < 0 || p.rotated > v.size || p.rotated % 2 != 0)
-    fail("{} of {} values cannot turn in pairs", p.rotated, v.size);
-  const int64_t rank = positions != nullptr ? 2 : 3, batch = x.dims[0], half = p.rotated / 2;
-  if (cos.rank() != rank || cos.dims != sin.dims) fail("cos and sin must both have rank {}", rank);
-  if (cos.dims.back() != half) fail("cos and sin have {} columns, {} are needed", cos.dims.back(), half);
-  std::vector<int64_t> angle_row(static_cast<size_t>(batch * v.rows));
-  if (positions != nullptr) {
-    if (positions->count() != batch * v.rows)
-      fail("{} positions for {} rows", positions->count(), batch * v.rows);
-    angle_row = positions->to_i64();
-    for (const int64_t r : angle_row)
-      if (r < 0 || r >= cos.dims[0]) fail("position {} is outside of a table of {}", r, cos.dims[0]);
-  } else {
-    if (cos.dims[0] != batch || cos.dims[1] != v.rows) fail("cos and sin are not of x's batch and rows");
-    for (size_t i = 0; i < angle_row.size(); ++i) angle_row[i] = static_cast<int64_t>(i);
-  }
-  Tensor y = Tensor::uninitialized(x.dtype, x.dims);
-  if (y.count() > 0) dispatch<Floats>(x.dtype, [&]<class T>() { run<T>(x, cos, sin, angle_row, v, p, y); });
-  return y;
-}
-
 void register_rotary_embedding(OpRegistry& r) {
-  r.add({.domain = "", .type = "RotaryEmbedding", .infer = infer_unary<>, .eval = eval_rotary});
+  r.add({"", "RotaryEmbedding", infer_rotary_embedding, eval_rotary_embedding});
 }
 
 }  // namespace lathe

@@ -1,0 +1,27 @@
+// What Loop and Scan share: the outputs that grow by one element an iteration.
+#pragma once
+#include <vector>
+
+#include "ir/ops/eval_ctx.h"
+
+namespace lathe {
+
+class Stack {
+ public:
+  // axis counts in the stacked result; reversed: later elements come first.
+  explicit Stack(int64_t axis = 0, bool reversed = false) : axis_(axis), reversed_(reversed) {}
+
+  void push(const Datum& d);  // a tensor of the same type and shape as the others
+  // Sets output i. `element` tells type and shape where nothing was pushed.
+  void finish(EvalCtx& c, size_t i, const Type& element) const;
+
+ private:
+  int64_t axis_;
+  bool reversed_;
+  std::vector<Tensor> items_;
+};
+
+// One bool or integer element.
+bool truth(const Datum& d);
+
+}  // namespace lathe
