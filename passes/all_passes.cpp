@@ -29,8 +29,21 @@ const std::vector<PassDef>& all_passes() {
       inline_if(),
       unroll(),
 
-      fuse_attention(),  fuse_bias_gelu(),  fuse_embed_layer_norm(), fuse_gelu(),
-      fuse_layer_norm(), fuse_quick_gelu(), fuse_rms_norm(),         fuse_skip_layer_norm(),
+      fuse_attention(),
+      fuse_bias_gelu(),
+      fuse_conv_activation(),
+      fuse_conv_add(),
+      fuse_conv_bn(),
+      fuse_conv_mul(),
+      fuse_embed_layer_norm(),
+      fuse_gelu(),
+      fuse_layer_norm(),
+      fuse_matmul_bias(),
+      fuse_matmul_scale(),
+      fuse_pad(),
+      fuse_quick_gelu(),
+      fuse_rms_norm(),
+      fuse_skip_layer_norm(),
 
       quant4(),
   };
@@ -40,10 +53,15 @@ const std::vector<PassDef>& all_passes() {
 const std::vector<GroupDef>& all_groups() {
   static const std::vector<GroupDef> groups = {
       {"simplify", "Fold, remove and merge until nothing changes; standard ops stay standard ops",
-       "inline,lift-constants,inline-if,unroll{max-trips=1},fold-shapes,fold,identity,simplify-cast,simplify-reshape,"
+       "inline,lift-constants,inline-if,unroll{max-trips=1},fold-shapes,fold,identity,simplify-cast,simplify-"
+       "reshape,"
        "simplify-transpose,simplify-slice,simplify-concat,simplify-expand,algebra,cse,dedup,dce",
        true},
-      {"fuse", "Simplify, then fuse what the target has one kernel for", "fuse-gelu", true},
+      {"fuse", "Simplify, then fuse what the target has one kernel for",
+       "simplify,fuse-pad,fuse-conv-bn,fuse-conv-mul,fuse-conv-add,fuse-layer-norm,fuse-rms-norm,fuse-gelu,"
+       "fuse-quick-gelu,fuse-attention,fuse-embed-layer-norm,fuse-skip-layer-norm,fuse-bias-gelu,"
+       "fuse-matmul-bias,fuse-conv-activation,fuse-matmul-scale,cse,dedup,dce",
+       false},
   };
   return groups;
 }

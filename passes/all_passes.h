@@ -31,14 +31,21 @@ PassDef inline_if();
 PassDef unroll();
 
 // fusion/
-PassDef fuse_gelu();
+PassDef fuse_attention();
 PassDef fuse_bias_gelu();
-PassDef fuse_quick_gelu();
+PassDef fuse_conv_activation();
+PassDef fuse_conv_add();
+PassDef fuse_conv_bn();
+PassDef fuse_conv_mul();
+PassDef fuse_embed_layer_norm();
+PassDef fuse_gelu();
 PassDef fuse_layer_norm();
+PassDef fuse_matmul_bias();
+PassDef fuse_matmul_scale();
+PassDef fuse_pad();
+PassDef fuse_quick_gelu();
 PassDef fuse_rms_norm();
 PassDef fuse_skip_layer_norm();
-PassDef fuse_embed_layer_norm();
-PassDef fuse_attention();
 
 // quant/
 PassDef quant4();
