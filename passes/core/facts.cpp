@@ -90,7 +90,7 @@ NodeId producer(const Model& m, ValueId v, std::string_view type) {
   return n && m[n].is(type) && is_canonical(m[n]) ? n : NodeId{};
 }
 
-bool single_use(const Model& m, ValueId v) {
+bool used_once(const Model& m, ValueId v) {
   return m[v].uses.size() == 1 && !m.is_hidden(m[v].uses[0].node);
 }
 

@@ -31,7 +31,7 @@ bool is_constant_number(const Model& m, ValueId v, double number);
 // The node that makes v if it is of that type in the default domain, in canonical form; none otherwise.
 NodeId producer(const Model& m, ValueId v, std::string_view type);
 // v has one use, and that is an ordinary operand (not a graph output).
-bool single_use(const Model& m, ValueId v);
+bool used_once(const Model& m, ValueId v);
 
 // Axis attribute or element brought to 0 <= a < rank; nullopt if it is out of range.
 std::optional<int64_t> axis_of(int64_t axis, int64_t rank);

@@ -34,7 +34,7 @@ bool flatten(PassContext& ctx, NodeId n) {
   std::vector<NodeId> taken;
   for (const ValueId v : m[n].in) {
     const NodeId inner = producer(m, v, "Concat");
-    if (inner && single_use(m, v) && concat_axis(m, inner) == axis) {
+    if (inner && used_once(m, v) && concat_axis(m, inner) == axis) {
       taken.push_back(inner);
       parts.insert(parts.end(), m[inner].in.begin(), m[inner].in.end());
     } else {

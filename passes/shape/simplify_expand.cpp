@@ -68,7 +68,7 @@ bool drop_expand(PassContext& ctx, NodeId n) {
     const std::string type = m[n].type, domain = m[n].domain;
     const ValueId made = b.op(type, std::move(in), std::move(same), domain);
     std::vector<NodeId> taken;
-    if (single_use(m, v)) taken.push_back(made_by);
+    if (used_once(m, v)) taken.push_back(made_by);
     const Exactness exactness = def->exactness;
     if (replace_node(ctx, "broadcast-by-itself", b, n, std::move(taken), made, exactness)) return true;
   }

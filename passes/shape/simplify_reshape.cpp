@@ -100,7 +100,7 @@ bool is_reduction(const Node& n) {
 bool keep_dims(PassContext& ctx, NodeId n) {
   Model& m = ctx.model;
   const NodeId reduce = m[n].input(0) ? m[m[n].in[0]].def : NodeId{};
-  if (!reduce || !is_reduction(m[reduce]) || !single_use(m, m[n].in[0])) return false;
+  if (!reduce || !is_reduction(m[reduce]) || !used_once(m, m[n].in[0])) return false;
   const Shape* x = shape_of(m, m[reduce].input(0));
   const auto reduced = const_ints(ctx, m[reduce].input(1)), added = axes_of(ctx, m[n]);
   if (x == nullptr || !reduced || reduced->empty() || !added) return false;

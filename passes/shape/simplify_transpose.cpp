@@ -97,7 +97,7 @@ bool cancel_around(PassContext& ctx, NodeId n) {
   NodeId first;
   while (v && chain.size() < kMaxChain) {
     const NodeId def = m[v].def;
-    if (!def || m.is_hidden(def) || m[def].parent != m[n].parent || !single_use(m, v)) return false;
+    if (!def || m.is_hidden(def) || m[def].parent != m[n].parent || !used_once(m, v)) return false;
     if (m[def].is("Transpose")) {
       first = def;
       break;
