@@ -19,7 +19,7 @@ struct SaveOptions {
     all,   // tensors of at least external_threshold bytes go to external data
   };
   External external = External::keep;
-  std::string external_name;          // file name beside the model; default "<model>.data"
+  std::string external_name = {};     // file name beside the model; default "<model>.data"
   int64_t external_threshold = 1024;  // bytes
   int64_t shard_bytes = 0;            // > 0: several files "<name>-00001-of-00003"
   // Writes Model::trail, and this hash of the input if given, as JSON into metadata_props[kRewritesKey].
