@@ -14,6 +14,7 @@
 #include "ir/exec/executor.h"
 #include "ir/exec/npy.h"
 #include "ir/exec/seed_inputs.h"
+#include "ir/onnx/lift.h"
 #include "ir/onnx/load.h"
 #include "ir/ops/infer.h"
 #include "tools/cli.h"
@@ -232,7 +233,8 @@ int run(int argc, char** argv) {
   Model m = load_model(v["model"].as<std::string>(),
                        {.warn = [](const std::string& text) { cli::warn(kProgram.name, text); }});
   std::map<std::string, Datum> inputs = given_inputs(m, v["input"].as<Strings>());
-  infer_types(m);  // seeded indices stay inside the tables that they index
+  infer_types(m);
+  if (lift_marked(m) > 0) infer_types(m);  // seeded indices stay inside the tables that they index
   seed_inputs(m, inputs, v["dim"].as<Strings>(), v["seed"].as<uint64_t>());
 
   Profile profile;

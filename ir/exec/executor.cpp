@@ -9,6 +9,7 @@
 #include "ir/core/walk.h"
 #include "ir/exec/memory.h"
 #include "ir/exec/plan.h"
+#include "ir/onnx/lift.h"
 #include "ir/onnx/schema.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/function_call.h"
@@ -372,6 +373,7 @@ std::string first_unsupported(const Model& m, std::span<const NodeId> nodes) {
     }
     const OpDef* def = op_registry().find(n);
     if (def != nullptr && def->eval != nullptr) continue;
+    if (!is_canonical(n) && m.subgraphs(id).empty()) continue;  // has a body of canonical ops
     const Schema* schema = find_schema(n.domain, n.type, newest_opset(n.domain));
     if (schema == nullptr || !schema->has_function || !m.subgraphs(id).empty())
       return n.domain.empty() ? n.type : n.domain + "." + n.type;

@@ -25,6 +25,10 @@ const OpDef* OpRegistry::find(std::string_view domain, std::string_view type) co
   return it == defs_.end() ? nullptr : it->second.get();
 }
 
+const OpDef* OpRegistry::find(const Node& n) const {
+  return n.attrs.has("$since") ? nullptr : find(n.domain, n.type);
+}
+
 std::vector<const OpDef*> OpRegistry::all() const {
   std::vector<const OpDef*> out;
   for (const auto& [k, def] : defs_) out.push_back(def.get());
