@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "ir/ops/op_def.h"
 #include "passes/core/rule.h"
 
 namespace lathe {
