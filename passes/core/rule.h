@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "ir/ops/op_def.h"
 #include "passes/core/builder.h"
 #include "passes/core/match.h"
 #include "passes/core/target.h"
