@@ -37,7 +37,7 @@ struct Options {
   PassSettings settings;
   SaveOptions save;
   int64_t opset = 0;
-  bool quiet = false, json = false, time = false, stats = false, print_changed = false, strict = false;
+  bool quiet = false, json = false, time = false, stats = false, print_changed = false, strict = false, verify_checksums = false;
   bool applied = false, missed = false;
 };
 
@@ -68,6 +68,7 @@ cli::po::options_description describe() {
       "weights beside the model: keep, none, all")("external-name", value<std::string>(),
                                                    "file name of external data (default: OUTPUT.data)")(
       "shard-size", value<int64_t>(), "split external data into files of at most this many bytes")(
+      "verify-checksums", "compare external data files with the checksums that the model names")(
       "provenance", "record rewrites and the input's SHA-256 in metadata_props")(
       "failure-dir", value<std::string>(), "keep both sides of a rewrite that failed its check here")(
       "strict", "exit 1 if a rewrite failed its check (it is never applied)")(
@@ -125,6 +126,7 @@ Options read_options(int argc, char** argv) {
   o.save.external_name = text("external-name");
   if (v.count("shard-size") > 0) o.save.shard_bytes = v["shard-size"].as<int64_t>();
   if (o.save.shard_bytes < 0) fail_usage("--shard-size wants a positive number of bytes");
+  o.verify_checksums = v.count("verify-checksums") > 0;
   o.save.provenance = v.count("provenance") > 0;
   if (v.count("opset") > 0) o.opset = v["opset"].as<int64_t>();
   o.quiet = v.count("quiet") > 0;
@@ -151,8 +153,8 @@ uint64_t optimize(const Options& o, const std::vector<PipelineStep>& steps, cons
   const auto warn = [&](const std::string& text) { cli::warn(kProgram.name, text); };
   const fs::path output = output_path(o, input);
   view::OptReport report;
-  report.input = view::describe_file(input, !o.report.empty() || o.json);
-  Model m = load_model(input, {.lift = true, .external_data = true, .warn = warn});
+  report.input = view::describe_file(input, !o.report.empty() || o.json || o.save.provenance);
+  Model m = load_model(input, {.verify_checksums = o.verify_checksums, .warn = warn});
   report.before = view::measure(m);
 
   cli::Progress progress;
@@ -170,7 +172,9 @@ uint64_t optimize(const Options& o, const std::vector<PipelineStep>& steps, cons
     for (OpsetImport& import : m.info.opsets)
       if (import.domain.empty()) import.version = o.opset;
   }
-  save_model(m, output, o.save);
+  SaveOptions save = o.save;
+  save.input_sha256 = report.input.sha256;
+  save_model(m, output, save);
   report.after = view::measure(m);
   report.output = view::describe_file(output, !o.report.empty() || o.json);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -1,0 +1,146 @@
+// The programs on malformed files: exit code 3, one line on standard error, no output left behind.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+
+#include "tests/support/bad_models.h"
+#include "tests/support/temp_dir.h"
+
+namespace lathe {
+namespace {
+
+using namespace test;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+struct Outcome {
+  int code = -1;  // 128 + signal if killed
+  std::string out, err;
+  long peak_kilobytes = 0;
+};
+
+// Runs a program of LATHE_BIN in `dir`, for at most 60 s.
+Outcome run(const TempDir& dir, const std::string& program, std::vector<std::string> args,
+            rlim_t file_size = RLIM_INFINITY) {
+  const TempDir capture;
+  const std::string path = std::string(std::getenv("LATHE_BIN")) + "/" + program;
+  args.insert(args.begin(), program);
+  std::vector<char*> argv;
+  for (std::string& a : args) argv.push_back(a.data());
+  argv.push_back(nullptr);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int out = ::open((capture / "out").c_str(), O_WRONLY | O_CREAT, 0600);
+    const int err = ::open((capture / "err").c_str(), O_WRONLY | O_CREAT, 0600);
+    ::dup2(out, 1);
+    ::dup2(err, 2);
+    ::alarm(60);
+    const rlimit limit{file_size, file_size};
+    if (file_size != RLIM_INFINITY) ::setrlimit(RLIMIT_FSIZE, &limit);
+    if (::chdir(dir.path().c_str()) == 0) ::execv(path.c_str(), argv.data());
+    ::_exit(127);
+  }
+  int status = 0;
+  rusage usage{};
+  ::wait4(child, &status, 0, &usage);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(capture / "out"),
+          read_file(capture / "err"), usage.ru_maxrss};
+}
+
+void expect_refusal(const Outcome& o, const std::string& says) {
+  EXPECT_EQ(o.code, 3) << o.err;
+  EXPECT_THAT(o.err, HasSubstr(says));
+  EXPECT_EQ(std::count(o.err.begin(), o.err.end(), '\n'), 1) << o.err;
+}
+
+class CliBadInput : public testing::TestWithParam<BadModel> {};
+
+TEST_P(CliBadInput, ExitsWith3AndOneLine) {
+  const BadModel& bad = GetParam();
+  const TempDir dir;
+  dir.write("bad.onnx", bad.bytes);
+  const Outcome opt = run(dir, "onnx-opt", {"bad.onnx", "-o", "out.onnx"});
+  expect_refusal(opt, bad.says);
+  EXPECT_THAT(opt.err, HasSubstr("bad.onnx"));
+  EXPECT_EQ(opt.out, "");
+  EXPECT_LT(opt.peak_kilobytes, 200 * 1024 + static_cast<long>(bad.bytes.size() / 1024));
+  EXPECT_THAT(dir.list(), ElementsAre("bad.onnx"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Cli, CliBadInput, testing::ValuesIn(bad_models()),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST(CliBadInputTest, OtherProgramsToo) {
+  const TempDir dir;
+  for (const BadModel& bad : bad_models()) {
+    // Without external data a tensor's bytes may be anywhere, or nowhere.
+    const std::string name = bad.name;
+    if (name == "no_data" || name == "external_missing") continue;
+    SCOPED_TRACE(name);
+    dir.write("bad.onnx", bad.bytes);
+    expect_refusal(run(dir, "onnx-inspect", {"bad.onnx"}), bad.says);
+  }
+}
+
+TEST(CliBadInputTest, ExternalData) {
+  const TempDir dir;
+  dir.write("outside/o.bin", "abcdefgh");
+  const auto opt = [&](const std::vector<std::pair<std::string, std::string>>& entries) {
+    dir.write("m/bad.onnx", model_with(external_tensor("w", {2}, entries)).str());
+    return run(dir, "onnx-opt", {"m/bad.onnx", "-o", "m/out.onnx"});
+  };
+  std::filesystem::create_symlink("../outside/o.bin", dir / "m/link.bin");
+  std::filesystem::create_hard_link(dir / "outside/o.bin", dir / "m/hard.bin");
+  expect_refusal(opt({{"location", "link.bin"}}), "link");
+  expect_refusal(opt({{"location", "hard.bin"}}), "hard links");
+  expect_refusal(opt({{"location", "../outside/o.bin"}}), "leaves the model's folder");
+  expect_refusal(opt({{"location", (dir / "outside/o.bin").string()}}), "is absolute");
+  dir.write("m/w.bin", "abcdefgh");
+  expect_refusal(opt({{"location", "w.bin"}, {"offset", "4"}}), "the file has 8");
+  EXPECT_EQ(opt({{"location", "w.bin"}}).code, 0);
+}
+
+TEST(CliBadInputTest, OldFileSurvivesAFullDisk) {
+  const TempDir dir;
+  const std::string weights(1 << 20, 'w');
+  dir.write("m.onnx", model(graph({.nodes = {node("Gather", {"w", "x"}, {"y"})},
+                                   .initializers = {raw_tensor("w", 2, {1 << 20}, weights)},
+                                   .inputs = {Msg().s(1, "x").m(2, Msg().m(1, Msg().i(1, 7).m(2, Msg())))},
+                                   .outputs = {Msg().s(1, "y").m(2, Msg().m(1, Msg().i(1, 2).m(2, Msg())))}}))
+                          .str());
+  dir.write("out.onnx", "old");
+  const Outcome o = run(dir, "onnx-opt", {"m.onnx", "-o", "out.onnx"}, 65536);
+  expect_refusal(o, "out.onnx: cannot write");
+  EXPECT_THAT(dir.list(), ElementsAre("m.onnx", "out.onnx"));
+  EXPECT_EQ(read_file(dir / "out.onnx"), "old");
+}
+
+TEST(CliBadInputTest, UnwritableFolder) {
+  const TempDir dir;
+  dir.write("m.onnx", relu_model().str());
+  expect_refusal(run(dir, "onnx-opt", {"m.onnx", "-o", "missing/out.onnx"}),
+                 "missing/out.onnx: cannot create");
+  if (::geteuid() == 0) GTEST_SKIP() << "root may write anywhere";
+  std::filesystem::create_directory(dir / "locked");
+  std::filesystem::permissions(dir / "locked",
+                               std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
+  expect_refusal(run(dir, "onnx-opt", {"m.onnx", "-o", "locked/out.onnx"}), "cannot create");
+}
+
+TEST(CliBadInputTest, SloppyFilesWarnAndGoOn) {
+  const TempDir dir;
+  dir.write(
+      "m.onnx",
+      model(graph({.nodes = {node("Relu", {"a"}, {"y"}), node("Abs", {"x"}, {"a"})}, .name = ""})).str());
+  const Outcome o = run(dir, "onnx-opt", {"m.onnx", "-o", "out.onnx", "--quiet"});
+  EXPECT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.err, HasSubstr("warning: m.onnx: the nodes of graph '' are out of order; sorted"));
+  EXPECT_THAT(dir.list(), ElementsAre("m.onnx", "out.onnx"));
+}
+
+}  // namespace
+}  // namespace lathe
