@@ -57,6 +57,10 @@ struct Value {
   bool erased = false;
 };
 
+// The internal attribute of a node whose old meaning no canonical op has (ir/onnx/lift.h): the op version
+// that it means.
+inline constexpr std::string_view kSince = "$since";
+
 struct Node {
   std::string domain, type, overload, name;  // domain "" is ai.onnx
   std::vector<ValueId> in, out;              // a none id is an omitted optional
@@ -67,7 +71,11 @@ struct Node {
   SpellingPtr spelling;
   bool erased = false;
 
-  bool is(std::string_view t, std::string_view d = "") const { return type == t && domain == d; }
+  bool canonical() const { return !attrs.has(kSince); }
+  // Is this the op t, as its newest version means it?
+  bool is(std::string_view t, std::string_view d = "") const {
+    return type == t && domain == d && canonical();
+  }
   ValueId input(size_t i) const { return i < in.size() ? in[i] : ValueId{}; }
   ValueId output(size_t i) const { return i < out.size() ? out[i] : ValueId{}; }
 };
@@ -162,8 +170,8 @@ class Model {
   void add_output(GraphId g, ValueId v, Port port);
   // An initializer of g; an empty name asks for a fresh one.
   ValueId add_initializer(GraphId g, Tensor tensor, std::string name = {});
-  // One that has no name and no place in the file: an input that only the canonical form has. Lowering takes it away
-  // again, or gives it a name if a pass has put it to other use.
+  // One that has no name and no place in the file: an input that only the canonical form has. Lowering takes
+  // it away again, or gives it a name if a pass has put it to other use.
   ValueId add_unnamed_constant(GraphId g, Tensor tensor);
   ValueId add_sparse_initializer(GraphId g, SparseTensor tensor, std::string name);
   // Gives an input a default value (initializer of the same name).
@@ -192,14 +200,14 @@ class Model {
   void set_name(NodeId n, std::string name);
   void set_name(ValueId v, std::string name);
   void set_notes(NodeId n, NotesPtr notes);
-  void set_attrs(NodeId n, Attrs attrs);                    // all of them; the subgraphs must stay the same
+  void set_attrs(NodeId n, Attrs attrs);  // all of them; the subgraphs must stay the same
   void set_inputs(NodeId n, std::vector<ValueId> in);
   void set_spelling(NodeId n, SpellingPtr spelling);
   void set_constant(ValueId v, TensorPtr t);  // replaces an initializer's (or Constant output's) tensor
   void add_outputs(NodeId n, size_t count);   // grows the output list with omitted outputs
   void drop_output(NodeId n, size_t slot);    // makes an unused output omitted
-  ValueId make_output(NodeId n, size_t slot, std::string name);           // gives an omitted output a value
-  void erase_initializer(ValueId v);                                      // must have no uses
+  ValueId make_output(NodeId n, size_t slot, std::string name);  // gives an omitted output a value
+  void erase_initializer(ValueId v);                             // must have no uses
   // As erase_initializer for all dense ones of g that `drop` names, in one go.
   void erase_initializers(GraphId g, const std::function<bool(ValueId)>& drop);
   void erase_graph_outputs(GraphId g, const std::vector<size_t>& slots);  // of subgraphs and functions

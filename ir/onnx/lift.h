@@ -13,8 +13,7 @@
 
 namespace lathe {
 
-inline constexpr std::string_view kSince = "$since";
-inline bool is_canonical(const Node& n) { return !n.attrs.has(kSince); }
+inline bool is_canonical(const Node& n) { return n.canonical(); }
 
 // Lifts main and subgraphs from m.info.opsets, and each function from its own imports.
 void lift(Model& m);

@@ -56,9 +56,40 @@ void lower_canonical(Model& m, NodeId n, int64_t opset, const OpHistory& h) {
   m.set_attrs(n, m[n].spelling ? in_order_of(m[n].spelling->attrs, d.attrs) : std::move(d.attrs));
 }
 
+void lower_node(Model& m, NodeId n, int64_t opset);
+
+// Puts the nodes of a body in the place of n.
+void inline_body(Model& m, NodeId n, GraphId body) {
+  const GraphId g = m[n].parent;
+  const std::vector<ValueId> inputs = m.inputs(body), outputs = m.outputs(body);
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (m[n].in[i]) m.replace_uses(inputs[i], m[n].in[i]);
+  const std::vector<ValueId> constants = m[body].initializers;
+  for (const ValueId v : constants) m.replace_uses(v, m.add_unnamed_constant(g, *m.constant(v)));
+  for (const NodeId inner : m.nodes(body)) m.place(inner, g, n);
+  std::vector<size_t> all;
+  for (size_t i = 0; i < outputs.size(); ++i) all.push_back(i);
+  m.erase_graph_outputs(body, all);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const ValueId old = m[n].output(i);
+    if (!old) continue;
+    m.replace_uses(old, outputs[i]);
+    m.set_name(outputs[i], m[old].name);
+    if (!m[outputs[i]].type.known()) m.set_type(outputs[i], m[old].type);
+  }
+  m.erase(n);
+}
+
+// In an opset that gives the op another meaning, a body of canonical ops stands for the node.
 void lower_marked(Model& m, NodeId n, int64_t opset) {
   const int64_t since = m[n].attrs.i(kSince, 0);
   if (op_version(m[n].domain, m[n].type, opset) != since) {
+    if (const auto body = m.subgraphs(n).empty() ? expand_function(m, n) : std::nullopt) {
+      const std::vector<NodeId> nodes = m.nodes(*body);
+      inline_body(m, n, *body);
+      for (const NodeId inner : nodes) lower_node(m, inner, opset);
+      return;
+    }
     fail("node '{}': {} in the meaning of opset {} has no equal in opset {}: keep the model's opset",
          label(m, m[n]), m[n].type, since, opset);
   }
@@ -104,10 +135,8 @@ void initializers_to_nodes(Model& m, GraphId body) {
 }
 
 void lower_graph(Model& m, GraphId g, const Opsets& opsets) {
-  for (NodeId n = m[g].first; n; n = m[n].next) {
-    lower_node(m, n, opsets.of(m[n].domain));
-    m.set_spelling(n, nullptr);
-  }
+  for (const NodeId n : m.nodes(g)) lower_node(m, n, opsets.of(m[n].domain));
+  for (NodeId n = m[g].first; n; n = m[n].next) m.set_spelling(n, nullptr);
 }
 
 }  // namespace

@@ -45,11 +45,29 @@ class Inference {
         call(c, *f);
       } else if (const OpDef* def = op_registry().find(m_[n]); def != nullptr && def->infer != nullptr) {
         def->infer(c);
+      } else if (!m_[n].canonical()) {
+        old_meaning(c);
       }
     } catch (const Error& e) {
       const std::string what = e.what();
       if (what.starts_with("node '")) throw;
       c.contradiction(what);
+    }
+  }
+
+  // Ops in an old meaning (Softmax that flattens, Add along an axis, ...) whose first output is like their
+  // first input.
+  static void old_meaning(InferCtx& c) {
+    const std::string& type = c.node().type;
+    const auto is_one_of = [&](std::initializer_list<std::string_view> list) {
+      return std::find(list.begin(), list.end(), type) != list.end();
+    };
+    if (is_one_of({"Equal", "Greater", "Less", "And", "Or", "Xor"})) {
+      const Shape* shape = c.shape(0);
+      c.out(0, DType::Bool, shape ? std::optional(*shape) : std::nullopt);
+    } else if (is_one_of({"Softmax", "LogSoftmax", "Hardmax", "Clip", "PRelu", "Add", "Sub", "Mul", "Div",
+                          "Pow", "GroupNormalization", "BatchNormalization", "Dropout"})) {
+      if (c.type(0).known()) c.out(0, c.type(0));
     }
   }
 

@@ -26,7 +26,7 @@ const OpDef* OpRegistry::find(std::string_view domain, std::string_view type) co
 }
 
 const OpDef* OpRegistry::find(const Node& n) const {
-  return n.attrs.has("$since") ? nullptr : find(n.domain, n.type);
+  return n.canonical() ? find(n.domain, n.type) : nullptr;
 }
 
 std::vector<const OpDef*> OpRegistry::all() const {

@@ -8,6 +8,7 @@
 #include "ir/core/check.h"
 #include "ir/core/structural_hash.h"
 #include "ir/core/walk.h"
+#include "ir/onnx/lift.h"
 #include "ir/ops/infer.h"
 #include "passes/core/model_test.h"
 
@@ -72,6 +73,7 @@ class Runner {
   Runner(Model& m, PassSettings& settings, const PipelineHooks& hooks)
       : m_(m), context_(m, settings), hooks_(hooks) {
     context_.values = infer_types(m_);
+    if (lift_marked(m_) > 0) context_.values = infer_types(m_);
   }
 
   // True if something changed.

@@ -52,7 +52,7 @@ class AttentionMatcher {
       const NodeId n = def(p);
       if (!n) return false;
       const Node& node = m_[n];
-      if (node.type == "Softmax") {
+      if (node.is("Softmax")) {
         softmax = n;
       } else if (node.type == "Cast" || node.type == "Identity") {
         p = node.in[0];
