@@ -32,8 +32,8 @@ std::string place(const Model& m, const Node& n) {
   return where + ")";
 }
 
-// Plans of one model's graphs, as seen from one call chain: the main graph's, or a function body's with the attributes
-// of its call.
+// Plans of one model's graphs, as seen from one call chain: the main graph's, or a function body's with the
+// attributes of its call.
 struct Instance {
   const Model* model = nullptr;
   bool is_main_model = false;
@@ -87,7 +87,9 @@ struct Executor::Impl {
   LiveBytes live;
   int depth = 0;
 
-  Impl(const Model& model, ExecOptions o) : m(model), options(std::move(o)), live(options.max_bytes) { reset(); }
+  Impl(const Model& model, ExecOptions o) : m(model), options(std::move(o)), live(options.max_bytes) {
+    reset();
+  }
 
   void reset() {
     root = {};
@@ -111,7 +113,8 @@ struct Executor::Impl {
     return *p;
   }
 
-  // --- frames ----------------------------------------------------------------------------------------------------
+  // --- frames
+  // ----------------------------------------------------------------------------------------------------
 
   static Frame open(const Plan& plan) {
     Frame f;
@@ -166,7 +169,8 @@ struct Executor::Impl {
     return out;
   }
 
-  // --- nodes -----------------------------------------------------------------------------------------------------
+  // --- nodes
+  // -----------------------------------------------------------------------------------------------------
 
   void run_step(Instance& instance, Frame& f, const PlanStep& step) {
     const Node& n = step.resolved ? *step.resolved : (*instance.model)[step.id];
@@ -178,7 +182,8 @@ struct Executor::Impl {
       for (const Slot s : step.in) in.push_back(s >= 0 ? f.at[static_cast<size_t>(s)] : nullptr);
       std::vector<Datum> results = evaluate(instance, f, step, n, in);
       for (size_t i = 0; i < step.out.size(); ++i)
-        if (step.out[i] >= 0) store(instance, f, step.out[i], i < results.size() ? std::move(results[i]) : Datum());
+        if (step.out[i] >= 0)
+          store(instance, f, step.out[i], i < results.size() ? std::move(results[i]) : Datum());
     } catch (const NodeError&) {
       throw;
     } catch (const Error& e) {
@@ -187,7 +192,8 @@ struct Executor::Impl {
       throw NodeError(ErrorKind::input, place(*instance.model, n) + ": out of memory");
     }
     if (timed)
-      options.on_node(step.id, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      options.on_node(step.id,
+                      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
 
   std::vector<Datum> evaluate(Instance& instance, Frame& f, const PlanStep& step, const Node& n,
@@ -196,7 +202,9 @@ struct Executor::Impl {
     if (step.def == nullptr) return expand(n, step, in);
     EvalCtx c(n, in, n.out.size());
     if (!step.bodies.empty()) {
-      c.run_body = [&](GraphId g, std::vector<Datum> inputs) { return run_graph(instance, g, std::move(inputs), &f); };
+      c.run_body = [&](GraphId g, std::vector<Datum> inputs) {
+        return run_graph(instance, g, std::move(inputs), &f);
+      };
       c.body_types = [&](GraphId g) { return output_types(*instance.model, g); };
     }
     uint64_t stream = step.id.v;  // a named value keeps its random numbers when other nodes come and go
@@ -215,7 +223,8 @@ struct Executor::Impl {
     return out;
   }
 
-  std::vector<Datum> call(Instance& instance, const PlanStep& step, const Node& n, std::span<const Datum* const> in) {
+  std::vector<Datum> call(Instance& instance, const PlanStep& step, const Node& n,
+                          std::span<const Datum* const> in) {
     auto& callee = instance.calls[step.id];
     if (!callee) {
       callee = std::make_unique<Instance>();
@@ -248,10 +257,13 @@ struct Executor::Impl {
     std::vector<ValueId> inputs;
     for (size_t i = 0; i < in.size(); ++i) {
       const bool given = in[i] != nullptr && !in[i]->empty();
-      inputs.push_back(given ? e->model.add_input(e->model.main(), {fmt::format("x{}", i), type_of(*in[i]), nullptr}) : ValueId());
+      inputs.push_back(
+          given ? e->model.add_input(e->model.main(), {fmt::format("x{}", i), type_of(*in[i]), nullptr})
+                : ValueId());
     }
     std::vector<std::string> names;
-    for (size_t i = 0; i < n.out.size(); ++i) names.push_back(n.out[i] ? fmt::format("y{}", i) : std::string());
+    for (size_t i = 0; i < n.out.size(); ++i)
+      names.push_back(n.out[i] ? fmt::format("y{}", i) : std::string());
     const NodeId copy = e->model.create(n.domain, n.type, inputs, n.attrs, n.out.size(), n.name, names);
     for (size_t i = 0; i < n.out.size(); ++i)
       if (!n.out[i]) e->model.drop_output(copy, i);
@@ -263,7 +275,8 @@ struct Executor::Impl {
     return e;
   }
 
-  // --- entry points ----------------------------------------------------------------------------------------------
+  // --- entry points
+  // ----------------------------------------------------------------------------------------------
 
   // The given datum must be what the port declares; one symbol is one size over all inputs.
   void check_input(const Port& port, const Datum& d, std::unordered_map<std::string, int64_t>& sizes) const {
@@ -300,6 +313,11 @@ struct Executor::Impl {
       if (inputs[i].empty() && m[ids[i]].constant) inputs[i] = *m[ids[i]].constant;
       if (inputs[i].empty() && g.inputs[i].type.kind != Type::Kind::Optional)
         fail("input '{}' is missing", g.inputs[i].name);
+      // Runtimes take one element in any shape for a declared scalar, and feeds are often written so.
+      const Type& declared = g.inputs[i].type;
+      if (const Tensor* t = inputs[i].tensor();
+          t != nullptr && declared.shape && declared.shape->empty() && t->count() == 1)
+        inputs[i] = t->reshaped({});
       if (!inputs[i].empty()) check_input(g.inputs[i], inputs[i], sizes);
     }
     std::vector<Datum> out = run_graph(root, m.main(), std::move(inputs), nullptr);
@@ -333,7 +351,8 @@ struct Executor::Impl {
   }
 };
 
-Executor::Executor(const Model& m, ExecOptions options) : impl_(std::make_unique<Impl>(m, std::move(options))) {}
+Executor::Executor(const Model& m, ExecOptions options)
+    : impl_(std::make_unique<Impl>(m, std::move(options))) {}
 Executor::~Executor() = default;
 
 std::vector<Datum> Executor::run(std::vector<Datum> inputs) { return impl_->run(std::move(inputs)); }

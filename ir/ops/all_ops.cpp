@@ -22,7 +22,9 @@ void register_all_ops(OpRegistry& r) {
   register_contrib_rotary_embedding(r);
   register_contrib_skip_norm(r);
   register_conv(r);
+  register_conv_transpose(r);
   register_cumsum(r);
+  register_dropout(r);
   register_elementwise_binary(r);
   register_elementwise_unary(r);
   register_expand(r);

@@ -16,6 +16,17 @@ Dim merge(Dim inferred, Dim declared) {
   return a >= 2 ? inferred : declared;
 }
 
+// Integers of a type wrap where dims do not. Sizes are taken to fit 32 bits, constants are looked at.
+bool fits(DType t, Dim d) {
+  const int bits = bit_width(t);
+  if (t == DType::Undefined || t == DType::I64 || (!is_integer(t) && t != DType::Bool)) return true;
+  if (!d.is_const()) return bits >= 32;
+  const int64_t v = d.value();
+  if (t == DType::Bool) return v == 0 || v == 1;
+  if (!is_signed_integer(t)) return v >= 0 && (bits == 64 || v >> bits == 0);
+  return v >> (bits - 1) == 0 || v >> (bits - 1) == -1;
+}
+
 }  // namespace
 
 Type merge_types(Type inferred, const Type& declared) {
@@ -70,7 +81,11 @@ void InferCtx::out(size_t i, Type t) {
 
 void InferCtx::out_value(size_t i, Shape contents) {
   const ValueId v = node().output(i);
-  if (v && contents.size() <= kMaxShapeValues) values_[v] = std::move(contents);
+  if (!v || contents.size() > kMaxShapeValues) return;
+  const DType dtype = m_[v].type.dtype;
+  for (Dim& d : contents)
+    if (!fits(dtype, d)) d = Dim::unknown();
+  values_[v] = std::move(contents);
 }
 
 std::vector<Type> InferCtx::body(GraphId g, std::span<const Type> inputs) {

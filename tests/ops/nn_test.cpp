@@ -123,6 +123,34 @@ TEST(Conv, GroupsDepthwiseOneAndThreeDims) {
       of(DType::F16, {1, 1, 2}, {4, 4}));
 }
 
+TEST(ConvTranspose, StridesPadsAndGroups) {
+  const Tensor x = f32({1, 1, 2}, {1, 2}), k = f32({1, 1, 3}, {1, 10, 100});
+  expect_same(run1({"ConvTranspose"}, {x, k}), f32({1, 1, 4}, {1, 12, 120, 200}));
+  expect_same(
+      run1({"ConvTranspose", {{"strides", Ints{2}}, {"output_padding", Ints{1}}}}, {x, k, f32({1}, {1000})}),
+      f32({1, 1, 6}, {1001, 1010, 1102, 1020, 1200, 1000}));
+  expect_same(run1({"ConvTranspose", {{"pads", Ints{1, 1}}}}, {x, k}), f32({1, 1, 2}, {12, 120}));
+  expect_same(run1({"ConvTranspose", {{"group", int64_t{2}}}},
+                   {f32({1, 2, 1}, {1, 2}), f32({2, 1, 2}, {1, 2, 3, 4})}),
+              f32({1, 2, 2}, {1, 2, 6, 8}));
+  EXPECT_THAT(error_of({"ConvTranspose"}, {x, f32({2, 1, 1}, {1, 2})}), HasSubstr("channels"));
+}
+
+TEST(Dropout, PassesOnUnlessTraining) {
+  const Tensor x = Tensor::full(DType::F32, {10000}, 1);
+  const auto still = run({"Dropout", {}, 2}, {x, f32({}, {0.5})});
+  expect_same(still[0], x);
+  expect_same(still[1], Tensor::full(DType::Bool, {10000}, 1));
+  const auto y = run({"Dropout", {{"seed", int64_t{7}}}, 2}, {x, f32({}, {0.75}), boolean({}, {1})});
+  int64_t kept = 0;
+  for (int64_t i = 0; i < 10000; ++i) {
+    EXPECT_EQ(y[0].as_double(i), y[1].as_i64(i) != 0 ? 4 : 0);
+    kept += y[1].as_i64(i);
+  }
+  EXPECT_NEAR(static_cast<double>(kept), 2500, 200);
+  EXPECT_THAT(error_of({"Dropout"}, {x, f32({}, {1})}), HasSubstr("ratio"));
+}
+
 TEST(Pool, MaxWithIndicesAndCeil) {
   const Tensor x = iota({1, 1, 3, 3});
   const auto y =
@@ -202,7 +230,8 @@ TEST(RotaryEmbedding, HalvesAndPairs) {
   expect_same(run1({"RotaryEmbedding"}, {x, cos, sin, i64({1, 1}, {1})}), f32({1, 1, 1, 4}, {-3, -4, 1, 2}));
   expect_same(run1({"RotaryEmbedding", {{"interleaved", int64_t{1}}}}, {x, cos, sin, i64({1, 1}, {1})}),
               f32({1, 1, 1, 4}, {-2, 1, -4, 3}));
-  EXPECT_THAT(error_of({"RotaryEmbedding"}, {x, cos, sin, i64({1, 1}, {2})}), HasSubstr("position 2"));
+  EXPECT_THAT(error_of({"RotaryEmbedding"}, {x, cos, sin, i64({1, 1}, {2})}),
+              HasSubstr("index 2 is out of range"));
 }
 
 TEST(Detection, NonMaxSuppression) {

@@ -80,7 +80,7 @@ TEST(TopK, OrderAndTies) {
                        {i64({2, 2}, {5, 1, 3, 9}), i64({1}, {1})});
   expect_same(low[0], i64({1, 2}, {3, 1}));
   expect_same(low[1], i64({1, 2}, {1, 0}));
-  EXPECT_THAT(error_of({"TopK", {}, 2}, {f32({2}, {1, 2}), i64({1}, {3})}), HasSubstr("k = 3 of 2"));
+  EXPECT_THAT(error_of({"TopK", {}, 2}, {f32({2}, {1, 2}), i64({1}, {3})}), HasSubstr("top 3 of 2"));
 }
 
 TEST(CumSum, Directions) {

@@ -5,6 +5,7 @@
 #include "ir/ops/all_ops.h"
 #include "ir/ops/elementwise.h"
 #include "ir/ops/fast_math.h"
+#include "ir/ops/fast_math_rows.h"
 #include "ir/ops/int_math.h"
 
 namespace lathe {
@@ -27,6 +28,8 @@ template <class C>
 C relu(C x) {
   return x > 0 || x != x ? x : C{0};
 }
+
+void exp_values(const float* x, float* y, int64_t n) { exp_row(x, 0, y, n); }
 
 std::optional<Dim> abs_dim(Dim d) {
   if (d.is_const()) return Dim(wrap_neg(d.value()) > 0 ? -d.value() : d.value());
@@ -69,7 +72,7 @@ void register_elementwise_unary(OpRegistry& r) {
       Exactness::bitwise);  // halves to even
   row("Sqrt", eval_unary<decltype([](auto x) { return std::sqrt(x); }), Floats>);
   row("Reciprocal", eval_unary<decltype([](auto x) { return 1 / x; }), Floats>);
-  row("Exp", eval_unary<decltype([](auto x) { return fast_exp(x); }), Floats>);
+  row("Exp", eval_unary_rows<decltype([](auto x) { return fast_exp(x); }), Floats, exp_values>);
   row("Log", eval_unary<decltype([](auto x) { return std::log(x); }), Floats>);
   row("Sin", eval_unary<decltype([](auto x) { return std::sin(x); }), Floats>);
   row("Cos", eval_unary<decltype([](auto x) { return std::cos(x); }), Floats>);
@@ -79,12 +82,13 @@ void register_elementwise_unary(OpRegistry& r) {
   row("Atan", eval_unary<decltype([](auto x) { return std::atan(x); }), Floats>);
   row("Sinh", eval_unary<decltype([](auto x) { return std::sinh(x); }), Floats>);
   row("Cosh", eval_unary<decltype([](auto x) { return std::cosh(x); }), Floats>);
-  row("Tanh", eval_unary<decltype([](auto x) { return fast_tanh(x); }), Floats>);
+  row("Tanh", eval_unary_rows<decltype([](auto x) { return fast_tanh(x); }), Floats, tanh_row>);
   row("Asinh", eval_unary<decltype([](auto x) { return std::asinh(x); }), Floats>);
   row("Acosh", eval_unary<decltype([](auto x) { return std::acosh(x); }), Floats>);
   row("Atanh", eval_unary<decltype([](auto x) { return std::atanh(x); }), Floats>);
-  row("Erf", eval_unary<decltype([](auto x) { return fast_erf(x); }), Floats>);
-  row("Sigmoid", eval_unary<decltype([](auto x) { return 1 / (1 + fast_exp(-x)); }), Floats>);
+  row("Erf", eval_unary_rows<decltype([](auto x) { return fast_erf(x); }), Floats, erf_row>);
+  row("Sigmoid",
+      eval_unary_rows<decltype([](auto x) { return 1 / (1 + fast_exp(-x)); }), Floats, sigmoid_row>);
   row("Softplus",
       eval_unary<decltype([](auto x) { return relu(x) + std::log1p(std::exp(-std::abs(x))); }), Floats>);
   row("Softsign", eval_unary<decltype([](auto x) { return x / (1 + std::abs(x)); }), Floats>);

@@ -7,9 +7,9 @@
 namespace lathe {
 namespace {
 
-// Rows and columns of C that one task computes. Wide enough that packing the operands is a few percent of the
-// work.
-constexpr int64_t kTileRows = 256, kTileColumns = 128;
+// Rows and columns of C that one task computes, at most. Wide enough that packing the operands is a few
+// percent of the work; columns are shared out evenly, in steps of the kernels' width.
+constexpr int64_t kTileRows = 256, kTileColumns = 192, kColumnStep = 16;
 // Products smaller than this share a task.
 constexpr int64_t kTaskFlops = 1 << 19;
 
@@ -52,17 +52,18 @@ void serial(const Gemm<T>& g, const T* a, const T* b, T* c) {
 template <class T>
 void batch(const Gemm<T>& g, const T* a, const T* b, T* c, const std::vector<GemmOffsets>& at) {
   if (g.m == 0 || g.n == 0) return;
-  const int64_t row_tiles = (g.m + kTileRows - 1) / kTileRows,
-                column_tiles = (g.n + kTileColumns - 1) / kTileColumns;
+  const int64_t row_tiles = (g.m + kTileRows - 1) / kTileRows, most = (g.n + kTileColumns - 1) / kTileColumns;
+  const int64_t width = (((g.n + most - 1) / most) + kColumnStep - 1) / kColumnStep * kColumnStep;
+  const int64_t column_tiles = (g.n + width - 1) / width;
   const int64_t tasks = checked_mul(checked_mul(row_tiles, column_tiles), static_cast<int64_t>(at.size()));
-  const int64_t work = 2 * std::min(g.m, kTileRows) * std::min(g.n, kTileColumns) * std::max<int64_t>(g.k, 1);
+  const int64_t work = 2 * std::min(g.m, kTileRows) * std::min(g.n, width) * std::max<int64_t>(g.k, 1);
   parallel_for(tasks, std::max<int64_t>(1, kTaskFlops / work), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const GemmOffsets& o = at[static_cast<size_t>(t / (row_tiles * column_tiles))];
-      const int64_t i = t / column_tiles % row_tiles * kTileRows, j = t % column_tiles * kTileColumns;
+      const int64_t i = t / column_tiles % row_tiles * kTileRows, j = t % column_tiles * width;
       Gemm<T> tile = g;
       tile.m = std::min(kTileRows, g.m - i);
-      tile.n = std::min(kTileColumns, g.n - j);
+      tile.n = std::min(width, g.n - j);
       serial(tile, a + o.a + (g.trans_a ? i : i * g.lda), b + o.b + (g.trans_b ? j * g.ldb : j),
              c + o.c + i * g.ldc + j);
     }

@@ -5,6 +5,7 @@
 #include "ir/ops/all_ops.h"
 #include "ir/ops/elementwise.h"
 #include "ir/ops/fast_math.h"
+#include "ir/ops/fast_math_rows.h"
 
 namespace lathe {
 namespace {
@@ -93,6 +94,11 @@ struct Gelu {
   }
 };
 
+void eval_gelu(EvalCtx& c) {
+  if (Gelu(c.attrs()).tanh) return eval_unary_rows<Gelu, Floats, gelu_tanh_row>(c);
+  eval_unary_rows<Gelu, Floats, gelu_row>(c);
+}
+
 template <class C>
 C hard_swish(C x) {
   const C y = x / 6 + C{1} / 2;
@@ -149,7 +155,7 @@ void register_activations(OpRegistry& r) {
   row("HardSigmoid", eval_unary<HardSigmoid, Floats>);
   row("HardSwish", eval_unary<decltype([](auto x) { return hard_swish(x); }), Floats>);
   row("Mish", eval_unary<decltype([](auto x) { return mish(x); }), Floats>);
-  row("Gelu", eval_unary<Gelu, Floats>);
+  row("Gelu", eval_gelu);
   row("Shrink", eval_unary<Shrink, Numbers>);
   r.add({.domain = "",
          .type = "Clip",

@@ -2,13 +2,18 @@
 #include <cmath>
 
 #include "ir/ops/all_ops.h"
-#include "ir/ops/fast_math.h"
+#include "ir/ops/fast_math_rows.h"
 #include "ir/ops/row_math.h"
 
 namespace lathe {
 namespace {
 
 enum class Kind : uint8_t { softmax, log_softmax, hardmax };
+
+void exponentials(const float* x, float shift, float* y, int64_t n) { exp_row(x, shift, y, n); }
+void exponentials(const double* x, double shift, double* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = std::exp(x[i] - shift);
+}
 
 template <class C>
 void softmax_row(Kind kind, const C* x, C* y, int64_t n) {
@@ -19,11 +24,11 @@ void softmax_row(Kind kind, const C* x, C* y, int64_t n) {
   }
   const C top = row_max(x, n);
   if (kind == Kind::softmax) {
-    for (int64_t i = 0; i < n; ++i) y[i] = fast_exp(x[i] - top);
+    exponentials(x, top, y, n);
     const C scale = 1 / row_sum(y, n);
     for (int64_t i = 0; i < n; ++i) y[i] *= scale;
   } else {
-    for (int64_t i = 0; i < n; ++i) y[i] = fast_exp(x[i] - top);
+    exponentials(x, top, y, n);
     const C shift = std::log(row_sum(y, n));
     for (int64_t i = 0; i < n; ++i) y[i] = x[i] - top - shift;
   }
