@@ -68,6 +68,11 @@ void drop_initializers(PassContext& ctx) {
   }
 }
 
+void drop_body(Model& m, GraphId g) {
+  m.truncate_inputs(m[g].ret, 0);
+  while (m[g].last) m.erase(m[g].last);
+}
+
 void drop_functions(PassContext& ctx) {
   Model& m = ctx.model;
   if (m.functions.empty()) return;
@@ -87,6 +92,7 @@ void drop_functions(PassContext& ctx) {
       continue;
     }
     if (!ctx.spend("unused-function", m.functions[i].name, "nothing calls it")) return;
+    drop_body(m, m.functions[i].body);
     m.functions.erase(m.functions.begin() + static_cast<std::ptrdiff_t>(i));
   }
 }

@@ -65,6 +65,8 @@ ConstantCone::ConstantCone(const Model& m, GraphId g, const FoldLimits& limits)
 }
 
 bool ConstantCone::foldable(NodeId n) const {
+  // An Identity that gives a constant an output's name: saving would have to write it again.
+  if (m_[n].is("Identity") && m_.is_graph_output(m_[n].output(0))) return false;
   if (m_[n].is("Constant") || m_[n].out.empty() || (is_quantization(m_[n]) && !limits_.quantize))
     return false;
   for (const ValueId v : reads(m_, n))
