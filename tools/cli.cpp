@@ -21,8 +21,16 @@ po::variables_map parse(const Program& program, int argc, char** argv, const po:
   po::options_description all;
   all.add(visible).add(hidden);
   po::variables_map vars;
+  std::vector<std::string> words;
+  for (int i = 1; i < argc; ++i) {
+    // "--name=" is an empty value; the library takes only two words for that.
+    const std::string word = argv[i];
+    const bool empty_value = word.starts_with("--") && word.size() > 3 && word.ends_with('=');
+    words.push_back(empty_value ? word.substr(0, word.size() - 1) : word);
+    if (empty_value) words.emplace_back();
+  }
   try {
-    po::store(po::command_line_parser(argc, argv).options(all).positional(positional).run(), vars);
+    po::store(po::command_line_parser(words).options(all).positional(positional).run(), vars);
     po::notify(vars);
   } catch (const po::error& e) {
     fail_usage("{} (try {} --help)", e.what(), program.name);

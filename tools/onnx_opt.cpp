@@ -37,7 +37,8 @@ struct Options {
   PassSettings settings;
   SaveOptions save;
   int64_t opset = 0;
-  bool quiet = false, json = false, time = false, stats = false, print_changed = false, strict = false, verify_checksums = false;
+  bool quiet = false, json = false, time = false, stats = false, print_changed = false, strict = false,
+       verify_checksums = false;
   bool applied = false, missed = false;
 };
 

@@ -20,7 +20,7 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
 }
 
 std::shared_ptr<const MappedFile> MappedFile::adopt(int fd, const std::string& name) {
-  struct stat st {};
+  struct stat st{};
   if (::fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
     ::close(fd);
     fail("{}: not a regular file", name);

@@ -1,8 +1,8 @@
 #include "ir/core/dim.h"
 
 #include <algorithm>
-#include <limits>
 #include <deque>
+#include <limits>
 #include <mutex>
 #include <set>
 #include <unordered_map>
@@ -332,7 +332,8 @@ std::optional<Dim> Dim::exact_div(Dim a, Dim b) {
   const auto& [mb, cb] = *pb.begin();
   Polynomial p;
   for (const auto& [m, c] : table().polynomial(a)) {
-    if (cb == -1 && c == std::numeric_limits<int64_t>::min()) return std::nullopt;  // its quotient is no int64
+    if (cb == -1 && c == std::numeric_limits<int64_t>::min())
+      return std::nullopt;  // its quotient is no int64
     if (c % cb != 0 || !std::includes(m.begin(), m.end(), mb.begin(), mb.end())) return std::nullopt;
     DimTable::Monomial rest;
     std::set_difference(m.begin(), m.end(), mb.begin(), mb.end(), std::back_inserter(rest));

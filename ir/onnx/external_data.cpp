@@ -129,7 +129,7 @@ int open_beneath_by_component(int dir, const std::string& location) {
 }
 
 int open_beneath(int dir, const std::string& location) {
-  struct open_how how {};
+  struct open_how how{};
   how.flags = kFlags;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   const auto fd = static_cast<int>(::syscall(SYS_openat2, dir, location.c_str(), &how, sizeof how));
@@ -153,7 +153,7 @@ ExternalData::File& ExternalData::file(const std::string& location) {
   if (dir_ < 0) dir_ = ::open(folder_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (dir_ < 0) fail("{}: {}", folder_.string(), std::strerror(errno));
   Descriptor fd(open_beneath(dir_, location));
-  struct stat st {};
+  struct stat st{};
   if (::fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode))
     fail("external data {}: not a regular file", quote(location));
   if (st.st_nlink > 1)

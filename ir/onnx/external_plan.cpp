@@ -53,7 +53,7 @@ std::string location_of(const Tensor& t) {
 }
 
 bool is_file_in(const std::filesystem::path& folder, const Tensor& t) {
-  struct stat st {};
+  struct stat st{};
   if (::stat((folder / location_of(t)).c_str(), &st) != 0) return false;
   return t.spelling->file->identity() == std::pair<uint64_t, uint64_t>(st.st_dev, st.st_ino);
 }

@@ -1,6 +1,6 @@
-// exp, tanh and erf of floats without branches or calls, so that the compiler vectorizes loops over them; doubles use
-// the C library. Polynomials are minimax fits made for this file; their errors over the whole range are held by
-// tests/ops/fast_math_test.cpp.
+// exp, tanh and erf of floats without branches or calls, so that the compiler vectorizes loops over them;
+// doubles use the C library. Polynomials are minimax fits made for this file; their errors over the whole
+// range are held by tests/ops/fast_math_test.cpp.
 #pragma once
 #include <bit>
 #include <cmath>
@@ -30,7 +30,8 @@ inline float fast_exp(float x) {
   // n reaches 128: two factors keep each power of two representable.
   const int32_t k = std::bit_cast<int32_t>(shifted) - std::bit_cast<int32_t>(kRound);
   const int32_t half = k >> 1;
-  const float scale = std::bit_cast<float>((half + 127) << 23), rest = std::bit_cast<float>((k - half + 127) << 23);
+  const float scale = std::bit_cast<float>((half + 127) << 23),
+              rest = std::bit_cast<float>((k - half + 127) << 23);
   const float y = p * scale * rest;
   const float low = x < kLow ? 0.0f : y;
   const float high = x > kHigh ? HUGE_VALF : low;

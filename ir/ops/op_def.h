@@ -35,7 +35,8 @@ class OpRegistry {
  public:
   void add(OpDef def);  // a second entry for the same op is a programming error
   const OpDef* find(std::string_view domain, std::string_view type) const;
-  // Null too for a node that keeps the meaning of an old opset (lift.h: `$since`): rules and kernels are not for it.
+  // Null too for a node that keeps the meaning of an old opset (lift.h: `$since`): rules and kernels are not
+  // for it.
   const OpDef* find(const Node& n) const;
   std::vector<const OpDef*> all() const;  // sorted by domain and name
 

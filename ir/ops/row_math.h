@@ -26,8 +26,7 @@ C row_reduce(int64_t n, C init, Term&& term, Op&& op) {
 
 template <class C>
 C row_sum(const C* x, int64_t n) {
-  return row_reduce(
-      n, C{0}, [x](int64_t i) { return x[i]; }, [](C a, C b) { return a + b; });
+  return row_reduce(n, C{0}, [x](int64_t i) { return x[i]; }, [](C a, C b) { return a + b; });
 }
 // NaN wins.
 template <class C>

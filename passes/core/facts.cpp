@@ -90,9 +90,7 @@ NodeId producer(const Model& m, ValueId v, std::string_view type) {
   return n && m[n].is(type) && is_canonical(m[n]) ? n : NodeId{};
 }
 
-bool used_once(const Model& m, ValueId v) {
-  return m[v].uses.size() == 1 && !m.is_hidden(m[v].uses[0].node);
-}
+bool used_once(const Model& m, ValueId v) { return m[v].uses.size() == 1 && !m.is_hidden(m[v].uses[0].node); }
 
 std::optional<int64_t> axis_of(int64_t axis, int64_t rank) {
   if (axis < -rank || axis >= rank) return std::nullopt;

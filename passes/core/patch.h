@@ -18,7 +18,7 @@ struct Patch {
   // Run with the old side although they stay: what gives its operands their meaning (a chain of shape
   // arithmetic).
   std::vector<NodeId> context = {};
-  std::vector<NodeId> made = {};   // new side, floating, in execution order
+  std::vector<NodeId> made = {};  // new side, floating, in execution order
   std::vector<std::pair<ValueId, ValueId>> replace =
       {};  // old value -> new value (made, outside, or a new constant)
   // Every replacement is known to be defined before the root: node order needs no check.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/onnx/lift.h"
 #include "passes/core/match.h"
 #include "passes/fusion/common.h"
 
@@ -41,7 +42,9 @@ class AttentionMatcher {
   }
   NodeId def(ValueId v) const {
     const NodeId n = v ? m_[v].def : NodeId{};
-    return n && !m_.is_hidden(n) && m_[n].domain.empty() && m_[n].output(0) == v ? n : NodeId{};
+    return n && !m_.is_hidden(n) && m_[n].domain.empty() && is_canonical(m_[n]) && m_[n].output(0) == v
+               ? n
+               : NodeId{};
   }
 
   // MatMul (Softmax (scores), v).

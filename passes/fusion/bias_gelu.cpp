@@ -31,10 +31,8 @@ Rule bias_gelu_rule(std::string name, bool approximate) {
                                  (*m.model)[m[bias]].name);
             return needs_kernel(t, kMs, target_op, m.type(x).dtype);
           },
-          .emit =
-              [=](Builder& b, const Match& m) {
-                return b.op(target_op, {m[x], as_vector(b, m[bias])}, {}, kMs);
-              }};
+          .emit = [=](Builder& b,
+                      const Match& m) { return b.op(target_op, {m[x], as_vector(b, m[bias])}, {}, kMs); }};
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ir/core/walk.h"
+#include "ir/onnx/lift.h"
 
 namespace lathe {
 
@@ -41,7 +42,7 @@ bool single_use(const Model& m, ValueId v) {
 NodeId defined_by(const Model& m, ValueId v, std::string_view type, std::string_view domain) {
   if (!v) return {};
   const NodeId n = m[v].def;
-  return n && m[n].is(type, domain) && m[n].output(0) == v ? n : NodeId{};
+  return n && m[n].is(type, domain) && is_canonical(m[n]) && m[n].output(0) == v ? n : NodeId{};
 }
 
 Refusal needs_kernel(const Target& t, std::string_view domain, std::string_view type, DType dtype) {
@@ -64,7 +65,7 @@ void for_each_fusable(PassContext& c, std::initializer_list<std::string_view> ty
   for (const GraphId g : nested_graphs(c.model, c.model.main()))
     for (const NodeId n : c.model.nodes(g)) {
       const Node& node = c.model[n];
-      if (node.erased || !node.domain.empty() ||
+      if (node.erased || !node.domain.empty() || !is_canonical(node) ||
           std::find(types.begin(), types.end(), node.type) == types.end())
         continue;
       if (c.out_of_fuel()) return;

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <functional>
 
+#include "ir/onnx/lift.h"
+
 namespace lathe {
 namespace {
 
@@ -86,7 +88,9 @@ const Shape* Elements::shape(ValueId v) const {
 
 NodeId Elements::def(ValueId v) const {
   const NodeId n = m_[v].def;
-  return n && !m_.is_hidden(n) && m_[n].domain.empty() && m_[n].output(0) == v ? n : NodeId{};
+  return n && !m_.is_hidden(n) && m_[n].domain.empty() && is_canonical(m_[n]) && m_[n].output(0) == v
+             ? n
+             : NodeId{};
 }
 
 void Elements::visit(NodeId n) {
@@ -332,7 +336,7 @@ std::optional<Element> Elements::pointwise(NodeId n, const std::vector<Affine>& 
     }
     in.push_back(*e);
   }
-  const auto apply = [&](double Element::*x) {
+  const auto apply = [&](double Element::* x) {
     if (f != nullptr) return f(in[0].*x, in[1].*x);
     if (node.type == "Where") return in[0].*x != 0 ? in[1].*x : in[2].*x;
     if (node.type == "Not") return in[0].*x == 0 ? 1.0 : 0.0;

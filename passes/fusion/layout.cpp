@@ -1,6 +1,6 @@
 #include "passes/fusion/layout.h"
 
-#include "passes/core/match.h"
+#include "ir/onnx/lift.h"
 
 namespace lathe {
 namespace {
@@ -50,8 +50,9 @@ Layout initial_layout(const Shape& shape) {
 }
 
 bool is_layout_op(const Node& n) {
-  return n.domain.empty() && (n.type == "Reshape" || n.type == "Transpose" || n.type == "Squeeze" ||
-                              n.type == "Unsqueeze" || n.type == "Flatten");
+  return n.domain.empty() && is_canonical(n) &&
+         (n.type == "Reshape" || n.type == "Transpose" || n.type == "Squeeze" || n.type == "Unsqueeze" ||
+          n.type == "Flatten");
 }
 
 std::optional<Layout> apply_layout(const Model& m, NodeId n, const Layout& in) {
@@ -75,7 +76,8 @@ std::optional<Layout> apply_layout(const Model& m, NodeId n, const Layout& in) {
 
 std::optional<Scaled> scaling(const Model& m, NodeId n) {
   const Node& node = m[n];
-  if (!node.domain.empty() || (node.type != "Mul" && node.type != "Div")) return std::nullopt;
+  if (!node.domain.empty() || !is_canonical(node) || (node.type != "Mul" && node.type != "Div"))
+    return std::nullopt;
   const auto factor = [&](ValueId v) -> std::optional<double> {
     const Tensor* t = m.constant(v);
     if (t == nullptr || !is_floating(t->dtype) || t->count() != 1 || t->rank() > m[node.out[0]].type.rank())

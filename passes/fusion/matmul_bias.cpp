@@ -23,10 +23,7 @@ Rule matmul_bias_rule() {
               return "the summand is not one value for each column";
             return std::nullopt;
           },
-          .emit =
-              [=](Builder& builder, const Match& m) {
-                return builder.op("Gemm", {m[x], m[w], m[b]});
-              }};
+          .emit = [=](Builder& builder, const Match& m) { return builder.op("Gemm", {m[x], m[w], m[b]}); }};
 }
 
 }  // namespace

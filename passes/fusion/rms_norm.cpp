@@ -51,14 +51,14 @@ Rule rms_norm_rule(std::string name, bool scaled) {
 }  // namespace
 
 PassDef fuse_rms_norm() {
-  return {
-      .name = "fuse-rms-norm",
-      .group = "fusion",
-      .summary = "Fuse the root mean square spelled out into RMSNormalization (raises the opset to 23)",
-      .run = [](PassContext& c, const PassOptions&) {
-        static const Rule rules[] = {rms_norm_rule("rms-norm", true), rms_norm_rule("rms-norm-plain", false)};
-        for (const Rule& r : rules) c.apply({&r, 1});
-      }};
+  return {.name = "fuse-rms-norm",
+          .group = "fusion",
+          .summary = "Fuse the root mean square spelled out into RMSNormalization (raises the opset to 23)",
+          .run = [](PassContext& c, const PassOptions&) {
+            static const Rule rules[] = {rms_norm_rule("rms-norm", true),
+                                         rms_norm_rule("rms-norm-plain", false)};
+            for (const Rule& r : rules) c.apply({&r, 1});
+          }};
 }
 
 }  // namespace lathe

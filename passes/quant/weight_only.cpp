@@ -20,8 +20,8 @@ constexpr double kPatchTolerance = 0.5;
 struct Product {
   NodeId node;  // MatMul, Gemm or FusedMatMul
   ValueId input;
+  ValueId stored;  // the constant that holds the weight
   TensorPtr weight;
-  std::string weight_name;
   bool transposed = false;  // weight is [N, K]
   ValueId bias;             // [N], or none
   std::vector<NodeId> taken;
@@ -44,6 +44,8 @@ class WeightOnly {
         if (auto p = find_product(n)) matmul(*p);
         if (o_.embeddings && m_[n].is("Gather")) gather(n);
       }
+    for (const ValueId v : quantized_)  // the float weights that nothing reads any more
+      if (!m_[v].erased && m_[v].uses.empty() && m_.is_initializer(v)) m_.erase_initializer(v);
   }
 
  private:
@@ -84,7 +86,7 @@ class WeightOnly {
       p.taken.push_back(t);
       if (!p.weight) return std::nullopt;
     }
-    p.weight_name = m_[weight].name;
+    p.stored = weight;
     if (p.weight->rank() != 2) return std::nullopt;
     const int64_t columns = p.weight->dims[p.transposed ? 0 : 1];
     if (p.bias && !is_vector(m_, p.bias, columns)) return std::nullopt;  // a bias by rows has no input here
@@ -186,7 +188,7 @@ class WeightOnly {
     if (rank == 1) return ctx_.missed(rule("matmul"), p.node, "the input is a vector");
     Builder b(m_, ctx_.values, p.node);
     const auto before = stored_;
-    const Stored* s = quantize(b, p.node, *p.weight, p.transposed, p.weight_name, false);
+    const Stored* s = quantize(b, p.node, *p.weight, p.transposed, m_[p.stored].name, false);
     if (s == nullptr) return b.discard();
     Attrs a = attrs({{"K", k}, {"N", n}, {"bits", int64_t{o_.scheme.bits}}, {"block_size", o_.scheme.block}});
     if (o_.accuracy_level > 0) a.set("accuracy_level", o_.accuracy_level);
@@ -197,7 +199,7 @@ class WeightOnly {
     }
     while (!in.back()) in.pop_back();
     const ValueId y = b.op("MatMulNBits", std::move(in), std::move(a), "com.microsoft");
-    finish(b,
+    finish(b, p.stored,
            {.rule = rule("matmul"),
             .root = m_[p.result].def,
             .taken = p.taken,
@@ -217,6 +219,7 @@ class WeightOnly {
           rule("gather"), n,
           fmt::format("rows of {} values are not whole blocks of {}", w->dims[1], o_.scheme.block));
     Builder b(m_, ctx_.values, n);
+    const ValueId table = m_[n].in[0];
     const auto before = stored_;
     const Stored* s = quantize(b, n, *w, true, m_[m_[n].in[0]].name, true);
     if (s == nullptr) return b.discard();
@@ -228,7 +231,7 @@ class WeightOnly {
                                   {"gather_axis", int64_t{0}},
                                   {"quantize_axis", int64_t{1}}}),
                            "com.microsoft");
-    finish(b,
+    finish(b, table,
            {.rule = rule("gather"),
             .root = n,
             .taken = {n},
@@ -238,17 +241,20 @@ class WeightOnly {
            before);
   }
 
-  void finish(Builder& b, Patch patch,
+  void finish(Builder& b, ValueId original, Patch patch,
               std::map<std::tuple<const void*, std::vector<int64_t>, bool, bool, GraphId>, Stored> before) {
-    if (ctx_.commit(b, std::move(patch)))
+    if (ctx_.commit(b, std::move(patch))) {
       m_.require_opset("com.microsoft", 1);
-    else
+      quantized_.push_back(original);
+    } else {
       stored_ = std::move(before);  // the builder erased what this rewrite had stored
+    }
   }
 
   PassContext& ctx_;
   Model& m_;
   const WeightOnlyOptions& o_;
+  std::vector<ValueId> quantized_;  // float originals
   // Keyed by the bytes' identity: tensors are immutable, and originals stay alive in the mapped file.
   std::map<std::tuple<const void*, std::vector<int64_t>, bool, bool, GraphId>, Stored> stored_;
 };

@@ -35,7 +35,8 @@ std::string text(const std::vector<int64_t>& values) { return fmt::format("[{}]"
 
 bool fold_known(PassContext& ctx, NodeId n) {
   Model& m = ctx.model;
-  if (m[n].is("Constant") || m[n].is("Identity") || m[n].out.size() != 1 || !m.subgraphs(n).empty()) return false;
+  if (m[n].is("Constant") || m[n].is("Identity") || m[n].out.size() != 1 || !m.subgraphs(n).empty())
+    return false;
   const ValueId v = m[n].output(0);
   if (!v || m[v].uses.empty() || !is_shape_type(m[v].type) || !ctx.values.contains(v)) return false;
   const auto values = const_ints(ctx, v);

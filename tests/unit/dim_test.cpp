@@ -60,7 +60,9 @@ TEST(Dim, EvaluatesAndSubstitutes) {
   const Dim d = Dim::floor_div(n * s + 1, 2) + Dim::max(n, 5);
   EXPECT_EQ(d.eval({{"n", 3}, {"s", 4}}), 6 + 5);
   EXPECT_FALSE(d.eval({{"n", 3}}));
-  const auto to_seven = [](const std::string& name) { return name == "s" ? std::optional<Dim>(7) : std::nullopt; };
+  const auto to_seven = [](const std::string& name) {
+    return name == "s" ? std::optional<Dim>(7) : std::nullopt;
+  };
   EXPECT_EQ((n + s).substitute(to_seven), n + 7);
   EXPECT_EQ(Dim::floor_div(s, 2).substitute(to_seven), Dim(3));
 }

@@ -23,7 +23,9 @@ struct Diamond {
     m.add_output(g, out(d), {"y", {}, nullptr});
   }
   ValueId out(NodeId n) const { return m[n].out[0]; }
-  NodeId node(const char* type, std::vector<ValueId> in) { return m.create("", type, std::move(in), {}, 1, type); }
+  NodeId node(const char* type, std::vector<ValueId> in) {
+    return m.create("", type, std::move(in), {}, 1, type);
+  }
 };
 
 TEST(Order, KeepsAValidOrder) {

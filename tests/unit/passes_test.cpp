@@ -170,12 +170,11 @@ TEST(Commit, AWrongRuleGoesThroughUncheckedOnly) {
 
 TEST(Commit, AnotherTypeIsRefused) {
   const Var v;
-  const Rule rule = {.name = "narrow",
-                     .why = "it is not",
-                     .pattern = op("Relu", {v}),
-                     .emit = [=](Builder& b, const Match& m) {
-                       return b.op("Cast", {m[v]}, attrs({{"to", int64_t{10}}}));
-                     }};
+  const Rule rule = {
+      .name = "narrow",
+      .why = "it is not",
+      .pattern = op("Relu", {v}),
+      .emit = [=](Builder& b, const Match& m) { return b.op("Cast", {m[v]}, attrs({{"to", int64_t{10}}})); }};
   Net n;
   n.output(n.op("Relu", {n.x}));
   PassSettings settings;

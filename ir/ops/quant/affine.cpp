@@ -25,11 +25,16 @@ Range range_of(DType t) {
 
 const MiniFloat* byte_float(DType t) {
   switch (t) {
-    case DType::F8E4M3FN: return &kF8E4M3FN;
-    case DType::F8E4M3FNUZ: return &kF8E4M3FNUZ;
-    case DType::F8E5M2: return &kF8E5M2;
-    case DType::F8E5M2FNUZ: return &kF8E5M2FNUZ;
-    default: return nullptr;
+    case DType::F8E4M3FN:
+      return &kF8E4M3FN;
+    case DType::F8E4M3FNUZ:
+      return &kF8E4M3FNUZ;
+    case DType::F8E5M2:
+      return &kF8E5M2;
+    case DType::F8E5M2FNUZ:
+      return &kF8E5M2FNUZ;
+    default:
+      return nullptr;
   }
 }
 
@@ -50,14 +55,16 @@ std::vector<double> decode_table(DType t) {
 }  // namespace
 
 ScaleMap scale_map(const Tensor& x, const Tensor& scale, const Tensor* zero, int64_t axis, int64_t block) {
-  if (zero != nullptr && zero->count() != scale.count()) fail("{} scales and {} zero points", scale.count(), zero->count());
+  if (zero != nullptr && zero->count() != scale.count())
+    fail("{} scales and {} zero points", scale.count(), zero->count());
   ScaleMap m;
   if (block == 0 && scale.count() == 1 && scale.rank() <= 1) return m;
   const auto a = static_cast<size_t>(normalize_axis(axis, x.rank()));
   m.axis = x.dims[a];
   m.inner = element_count(std::span<const int64_t>(x.dims).subspan(a + 1));
   if (block == 0) {
-    if (scale.rank() != 1 || scale.dims[0] != m.axis) fail("{} scales for an axis of {}", scale.count(), m.axis);
+    if (scale.rank() != 1 || scale.dims[0] != m.axis)
+      fail("{} scales for an axis of {}", scale.count(), m.axis);
     m.places = m.axis;
     if (m.places == 1) m.axis = m.inner = 1;
     return m;
@@ -71,7 +78,8 @@ ScaleMap scale_map(const Tensor& x, const Tensor& scale, const Tensor* zero, int
   return m;
 }
 
-Tensor quantize(const Tensor& x, const Tensor& scale, const Tensor* zero, DType to, const ScaleMap& map, bool saturate) {
+Tensor quantize(const Tensor& x, const Tensor& scale, const Tensor* zero, DType to, const ScaleMap& map,
+                bool saturate) {
   const bool packed = bit_width(to) < 8;
   const auto scales = scale.to_doubles();
   const auto zeros = zero != nullptr ? zero->to_doubles() : std::vector<double>();
@@ -131,7 +139,8 @@ DynamicScale dynamic_scale(const Tensor& x) {
   }
   const float scale = hi == lo ? 1.0f : (hi - lo) / 255.0f;
   const auto zero = static_cast<uint8_t>(std::nearbyint(std::clamp(0.0f - lo / scale, 0.0f, 255.0f)));
-  return {Tensor::of<float>(DType::F32, {}, std::span(&scale, 1)), Tensor::of<uint8_t>(DType::U8, {}, std::span(&zero, 1))};
+  return {Tensor::of<float>(DType::F32, {}, std::span(&scale, 1)),
+          Tensor::of<uint8_t>(DType::U8, {}, std::span(&zero, 1))};
 }
 
 Tensor centered(const Tensor& x, const Tensor* zero, int64_t axis) {
@@ -153,7 +162,8 @@ Tensor centered(const Tensor& x, const Tensor* zero, int64_t axis) {
   }
   const auto a = static_cast<size_t>(normalize_axis(axis, x.rank()));
   const int64_t size = x.dims[a], inner = element_count(std::span<const int64_t>(x.dims).subspan(a + 1));
-  if (static_cast<int64_t>(zeros.size()) != size) fail("{} zero points for an axis of {}", zeros.size(), size);
+  if (static_cast<int64_t>(zeros.size()) != size)
+    fail("{} zero points for an axis of {}", zeros.size(), size);
   for (int64_t i = 0; i < n; ++i) out[static_cast<size_t>(i)] -= zeros[static_cast<size_t>(i / inner % size)];
   return y;
 }

@@ -1,5 +1,5 @@
-// Affine quantization, as QuantizeLinear and DequantizeLinear define it: one scale and zero point for the tensor, for
-// each place along an axis, or for each block along it.
+// Affine quantization, as QuantizeLinear and DequantizeLinear define it: one scale and zero point for the
+// tensor, for each place along an axis, or for each block along it.
 #pragma once
 #include <cstdint>
 
@@ -24,7 +24,8 @@ ScaleMap scale_map(const Tensor& x, const Tensor& scale, const Tensor* zero, int
 
 // round(x / scale) + zero, saturated to the type; floats of 8 and 4 bits by their own rounding.
 // x, scale: floats (x may be int32); zero: of the output's type, or null.
-Tensor quantize(const Tensor& x, const Tensor& scale, const Tensor* zero, DType to, const ScaleMap& map, bool saturate = true);
+Tensor quantize(const Tensor& x, const Tensor& scale, const Tensor* zero, DType to, const ScaleMap& map,
+                bool saturate = true);
 // (x - zero) * scale, in the type `to`.
 Tensor dequantize(const Tensor& x, const Tensor& scale, const Tensor* zero, DType to, const ScaleMap& map);
 

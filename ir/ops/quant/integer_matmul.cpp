@@ -1,5 +1,5 @@
-// MatMulInteger, QLinearMatMul; DynamicQuantizeMatMul and MatMulIntegerToFloat (com.microsoft). Products of integers are
-// taken in double, where they are exact, and wrapped to 32 bits.
+// MatMulInteger, QLinearMatMul; DynamicQuantizeMatMul and MatMulIntegerToFloat (com.microsoft). Products of
+// integers are taken in double, where they are exact, and wrapped to 32 bits.
 #include "ir/ops/all_ops.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/math/matmul.h"
@@ -27,7 +27,8 @@ Tensor integer_product(const Tensor& a, const Tensor* a_zero, const Tensor& b, c
 // value[..., n] * scales (one, or n) + bias[n].
 Tensor scaled(const Tensor& product, const std::vector<double>& scales, const Tensor* bias, DType dtype) {
   const int64_t width = product.dims.empty() ? 1 : product.dims.back();
-  if (scales.size() != 1 && static_cast<int64_t>(scales.size()) != width) fail("{} scales for {} columns", scales.size(), width);
+  if (scales.size() != 1 && static_cast<int64_t>(scales.size()) != width)
+    fail("{} scales for {} columns", scales.size(), width);
   if (bias != nullptr && bias->count() != width) fail("a bias of {} for {} columns", bias->count(), width);
   Tensor y = Tensor::uninitialized(DType::F64, product.dims);
   const auto to = y.mutable_data<double>();
@@ -54,7 +55,8 @@ void eval_matmul_integer(EvalCtx& c) {
 void infer_qlinear_matmul(InferCtx& c) { c.out(0, c.dtype(7), product_shape(c, 0, 3)); }
 
 void eval_qlinear_matmul(EvalCtx& c) {
-  const Tensor &a = c.in(0), &b = c.in(3), &a_scale = c.in(1), &b_scale = c.in(4), &y_scale = c.in(6), &y_zero = c.in(7);
+  const Tensor &a = c.in(0), &b = c.in(3), &a_scale = c.in(1), &b_scale = c.in(4), &y_scale = c.in(6),
+               &y_zero = c.in(7);
   const Tensor product = integer_product(a, &c.in(2), b, &c.in(5));
   std::vector<double> scales = b_scale.to_doubles();
   for (double& s : scales) s *= lone(a_scale, "a_scale");
@@ -87,7 +89,8 @@ void eval_dynamic_matmul(EvalCtx& c) {
 void register_integer_matmul(OpRegistry& r) {
   r.add({"", "MatMulInteger", infer_matmul_integer, eval_matmul_integer, Exactness::bitwise});
   r.add({"", "QLinearMatMul", infer_qlinear_matmul, eval_qlinear_matmul});
-  r.add({"com.microsoft", "DynamicQuantizeMatMul", [](InferCtx& c) { infer_to_float(c, 0); }, eval_dynamic_matmul});
+  r.add({"com.microsoft", "DynamicQuantizeMatMul", [](InferCtx& c) { infer_to_float(c, 0); },
+         eval_dynamic_matmul});
   r.add({"com.microsoft", "MatMulIntegerToFloat", [](InferCtx& c) { infer_to_float(c, 3); }, eval_to_float});
 }
 

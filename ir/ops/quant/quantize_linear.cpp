@@ -10,7 +10,8 @@ namespace {
 DType asked_dtype(const Attrs& a, const char* name, DType otherwise) {
   const int64_t t = a.i(name, 0);
   if (t == 0) return otherwise;
-  if (t < 0 || t >= kDTypeCount || !is_valid(static_cast<DType>(t)) || t == static_cast<int64_t>(DType::String))
+  if (t < 0 || t >= kDTypeCount || !is_valid(static_cast<DType>(t)) ||
+      t == static_cast<int64_t>(DType::String))
     fail("{} {}", name, t);
   return static_cast<DType>(t);
 }

@@ -28,18 +28,22 @@ void run_gru(EvalCtx& c) {
     };
     if (!reset_after) {
       for (int64_t i = 0; i < n.hidden; ++i) reset_state[static_cast<size_t>(i)] = gated(kReset, i) * h[i];
-      const T* weights = n.r.template data<T>().data() + (static_cast<int64_t>(d) * 3 + kHidden) * n.hidden * n.hidden;
+      const T* weights =
+          n.r.template data<T>().data() + (static_cast<int64_t>(d) * 3 + kHidden) * n.hidden * n.hidden;
       for (int64_t i = 0; i < n.hidden; ++i) {
         T sum = 0;
-        for (int64_t k = 0; k < n.hidden; ++k) sum += weights[i * n.hidden + k] * reset_state[static_cast<size_t>(k)];
+        for (int64_t k = 0; k < n.hidden; ++k)
+          sum += weights[i * n.hidden + k] * reset_state[static_cast<size_t>(k)];
         product[static_cast<size_t>(i)] = sum + bias(kHidden, 1, i);
       }
     } else {
       for (int64_t i = 0; i < n.hidden; ++i)
-        product[static_cast<size_t>(i)] = gated(kReset, i) * (r[kHidden * n.hidden + i] + bias(kHidden, 1, i));
+        product[static_cast<size_t>(i)] =
+            gated(kReset, i) * (r[kHidden * n.hidden + i] + bias(kHidden, 1, i));
     }
     for (int64_t i = 0; i < n.hidden; ++i) {
-      const T fresh = inner(n.clipped(xw[kHidden * n.hidden + i] + product[static_cast<size_t>(i)] + bias(kHidden, 0, i)));
+      const T fresh = inner(
+          n.clipped(xw[kHidden * n.hidden + i] + product[static_cast<size_t>(i)] + bias(kHidden, 0, i)));
       const T z = gated(kUpdate, i);
       h[i] = (T(1) - z) * fresh + z * h[i];
     }
@@ -55,7 +59,8 @@ void run_rnn(EvalCtx& c) {
   const auto begin = [&](size_t d, const T* h) { n.recur(d, 0, 1, h, hr.data()); };
   const auto step = [&](size_t d, int64_t b, const T* xw, T* h) {
     const T *r = hr.data() + b * n.hidden, *wb = n.bias_of(d, 0, 0), *rb = n.bias_of(d, 0, 1);
-    for (int64_t i = 0; i < n.hidden; ++i) h[i] = f[d](n.clipped(xw[i] + r[i] + (wb != nullptr ? wb[i] + rb[i] : T(0))));
+    for (int64_t i = 0; i < n.hidden; ++i)
+      h[i] = f[d](n.clipped(xw[i] + r[i] + (wb != nullptr ? wb[i] + rb[i] : T(0))));
   };
   n.run(c, begin, step, c.in(0).dtype);
 }

@@ -15,7 +15,8 @@ void run(EvalCtx& c) {
   const DType dtype = c.in(0).dtype;
   Tensor peep;
   if (const Tensor* p = c.maybe(7)) {
-    if (p->dims != std::vector<int64_t>{static_cast<int64_t>(n.directions), 3 * n.hidden}) fail("P does not fit");
+    if (p->dims != std::vector<int64_t>{static_cast<int64_t>(n.directions), 3 * n.hidden})
+      fail("P does not fit");
     peep = convert(*p, dtype_of<T>);
   }
   Tensor initial = n.state(c, 6), cells = Tensor::uninitialized(dtype_of<T>, initial.dims);
@@ -27,7 +28,8 @@ void run(EvalCtx& c) {
     const T* r = hr.data() + b * 4 * n.hidden;
     T* cell = cells.mutable_data<T>().data() + (static_cast<int64_t>(d) * n.batch + b) * n.hidden;
     // Peepholes are stored in the order of the gates in, out, forget.
-    const T* p = peep.defined() ? peep.template data<T>().data() + static_cast<int64_t>(d) * 3 * n.hidden : nullptr;
+    const T* p =
+        peep.defined() ? peep.template data<T>().data() + static_cast<int64_t>(d) * 3 * n.hidden : nullptr;
     const RecurrentActivation &gate = f[d * 3], &inner = f[d * 3 + 1], &outer = f[d * 3 + 2];
     const auto total = [&](int64_t g, int64_t i) {
       T v = xw[g * n.hidden + i] + r[g * n.hidden + i];
@@ -37,10 +39,13 @@ void run(EvalCtx& c) {
     for (int64_t i = 0; i < n.hidden; ++i) {
       const T old = cell[i];
       const T in = gate(n.clipped(total(kIn, i) + (p != nullptr ? p[kIn * n.hidden + i] * old : T(0))));
-      const T forget = coupled ? T(1) - in
-                               : gate(n.clipped(total(kForget, i) + (p != nullptr ? p[kForget * n.hidden + i] * old : T(0))));
+      const T forget =
+          coupled
+              ? T(1) - in
+              : gate(n.clipped(total(kForget, i) + (p != nullptr ? p[kForget * n.hidden + i] * old : T(0))));
       cell[i] = forget * old + in * inner(n.clipped(total(kCell, i)));
-      const T out = gate(n.clipped(total(kOut, i) + (p != nullptr ? p[kOut * n.hidden + i] * cell[i] : T(0))));
+      const T out =
+          gate(n.clipped(total(kOut, i) + (p != nullptr ? p[kOut * n.hidden + i] * cell[i] : T(0))));
       h[i] = out * outer(cell[i]);
     }
   };

@@ -49,7 +49,8 @@ constexpr Named kActivations[] = {
 
 }  // namespace
 
-std::vector<RecurrentActivation> recurrent_activations(const Attrs& attrs, const std::vector<std::string>& defaults,
+std::vector<RecurrentActivation> recurrent_activations(const Attrs& attrs,
+                                                       const std::vector<std::string>& defaults,
                                                        size_t directions) {
   std::vector<std::string> names = attrs.strings("activations");
   const size_t want = defaults.size() * directions;
@@ -60,8 +61,10 @@ std::vector<RecurrentActivation> recurrent_activations(const Attrs& attrs, const
   size_t alpha = 0, beta = 0;
   std::vector<RecurrentActivation> out;
   for (std::string name : names) {
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char ch) { return static_cast<char>(std::tolower(ch)); });
-    const auto* known = std::find_if(std::begin(kActivations), std::end(kActivations), [&](const Named& n) { return n.name == name; });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char ch) { return static_cast<char>(std::tolower(ch)); });
+    const auto* known = std::find_if(std::begin(kActivations), std::end(kActivations),
+                                     [&](const Named& n) { return n.name == name; });
     if (known == std::end(kActivations)) fail("activation {}", name);
     RecurrentActivation f = known->f;
     // Each function that has parameters takes the next ones of the lists.
@@ -114,7 +117,8 @@ Recurrence<T>::Recurrence(EvalCtx& c, int64_t gate_count) : gates(gate_count) {
   lengths.assign(static_cast<size_t>(batch), steps);
   if (const Tensor* l = c.maybe(4)) {
     lengths = read_ints(*l);
-    if (static_cast<int64_t>(lengths.size()) != batch) fail("{} sequence lengths for a batch of {}", lengths.size(), batch);
+    if (static_cast<int64_t>(lengths.size()) != batch)
+      fail("{} sequence lengths for a batch of {}", lengths.size(), batch);
     for (const int64_t n : lengths)
       if (n < 0 || n > steps) fail("a sequence of {} in {} steps", n, steps);
   }
@@ -126,8 +130,10 @@ Tensor Recurrence<T>::state(EvalCtx& c, size_t i) const {
   const auto d = static_cast<int64_t>(directions);
   const Tensor* given = c.maybe(i);
   if (given == nullptr) return Tensor::make(dtype_of<T>, {d, batch, hidden});
-  const std::vector<int64_t> want = batch_first ? std::vector<int64_t>{batch, d, hidden} : std::vector<int64_t>{d, batch, hidden};
-  if (given->dims != want) fail("an initial state does not fit {} directions, batch {} and {} hidden", d, batch, hidden);
+  const std::vector<int64_t> want =
+      batch_first ? std::vector<int64_t>{batch, d, hidden} : std::vector<int64_t>{d, batch, hidden};
+  if (given->dims != want)
+    fail("an initial state does not fit {} directions, batch {} and {} hidden", d, batch, hidden);
   const Tensor s = convert(*given, dtype_of<T>);
   return batch_first ? swap_first<T>(s) : s;
 }

@@ -33,7 +33,8 @@ int64_t position(EvalCtx& c, size_t input, int64_t size, int64_t otherwise) {
 // ---------------------------------------------------------------- building
 
 void infer_empty(InferCtx& c) {
-  c.out(0, Type::sequence(Type::tensor(static_cast<DType>(c.attrs().i("dtype", static_cast<int64_t>(DType::F32))))));
+  c.out(0, Type::sequence(
+               Type::tensor(static_cast<DType>(c.attrs().i("dtype", static_cast<int64_t>(DType::F32))))));
 }
 void eval_empty(EvalCtx& c) {
   const int64_t t = c.attrs().i("dtype", static_cast<int64_t>(DType::F32));
@@ -48,7 +49,8 @@ void eval_construct(EvalCtx& c) {
   Sequence items;
   for (size_t i = 0; i < c.inputs(); ++i) {
     items.push_back(c.in(i));
-    if (c.in(i).dtype != c.in(0).dtype) fail("items of type {} and {}", onnx_name(c.in(0).dtype), onnx_name(c.in(i).dtype));
+    if (c.in(i).dtype != c.in(0).dtype)
+      fail("items of type {} and {}", onnx_name(c.in(0).dtype), onnx_name(c.in(i).dtype));
   }
   if (items.empty()) fail("no items");
   const DType dtype = c.in(0).dtype;
@@ -135,7 +137,8 @@ void eval_concat(EvalCtx& c) {
   int64_t offset = 0;
   for (const Tensor& part : parts) {
     const Tensor t = u.enter(part);
-    copy_strided(t.dtype, y.mutable_bytes().data(), t.bytes().data(), {t.dims, strides, row_major(t.dims), offset * strides[axis], 0});
+    copy_strided(t.dtype, y.mutable_bytes().data(), t.bytes().data(),
+                 {t.dims, strides, row_major(t.dims), offset * strides[axis], 0});
     offset += t.dims[axis];
   }
   u.finish(c, 0, y);
@@ -178,7 +181,8 @@ void eval_split(EvalCtx& c) {
     std::vector<int64_t> dims = from.dims;
     dims[axis] = size;
     Tensor part = Tensor::uninitialized(from.dtype, dims);
-    copy_strided(from.dtype, part.mutable_bytes().data(), from.bytes().data(), {dims, row_major(dims), strides, 0, offset * strides[axis]});
+    copy_strided(from.dtype, part.mutable_bytes().data(), from.bytes().data(),
+                 {dims, row_major(dims), strides, 0, offset * strides[axis]});
     if (!keep) {
       dims.erase(dims.begin() + static_cast<std::ptrdiff_t>(axis));
       part = part.reshaped(std::move(dims));

@@ -59,11 +59,13 @@ void infer_reverse_sequence(InferCtx& c) {
 void eval_reverse_sequence(EvalCtx& c) {
   const Tensor& x = c.raw(0);
   if (x.rank() < 2) fail("input of rank {}", x.rank());
-  const int64_t time = normalize_axis(c.attrs().i("time_axis", 0), x.rank()), batch = normalize_axis(c.attrs().i("batch_axis", 1), x.rank());
+  const int64_t time = normalize_axis(c.attrs().i("time_axis", 0), x.rank()),
+                batch = normalize_axis(c.attrs().i("batch_axis", 1), x.rank());
   if (time + batch != 1) fail("time_axis {} and batch_axis {} must be 0 and 1", time, batch);
   const auto lengths = read_ints(c.in(1));
   const int64_t steps = x.dims[static_cast<size_t>(time)], entries = x.dims[static_cast<size_t>(batch)];
-  if (static_cast<int64_t>(lengths.size()) != entries) fail("{} lengths for a batch of {}", lengths.size(), entries);
+  if (static_cast<int64_t>(lengths.size()) != entries)
+    fail("{} lengths for a batch of {}", lengths.size(), entries);
   Units u(x.dtype);
   const Tensor from = u.enter(x);
   Tensor& y = u.out(c, 0, x.dims);
@@ -73,7 +75,8 @@ void eval_reverse_sequence(EvalCtx& c) {
     const int64_t n = lengths[static_cast<size_t>(b)];
     if (n < 0 || n > steps) fail("a sequence of {} in {} steps", n, steps);
     for (int64_t t = 0; t < steps && run > 0; ++t)
-      std::memcpy(y.mutable_bytes().data() + row(t, b), from.bytes().data() + row(t < n ? n - 1 - t : t, b), static_cast<size_t>(run));
+      std::memcpy(y.mutable_bytes().data() + row(t, b), from.bytes().data() + row(t < n ? n - 1 - t : t, b),
+                  static_cast<size_t>(run));
   }
   u.finish(c, 0, y);
 }

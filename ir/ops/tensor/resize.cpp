@@ -109,7 +109,8 @@ double cubic(double x, double a) {
 }
 
 Taps taps_of(const Attrs& attrs, const Axis& a) {
-  const std::string mode = attrs.s("mode", "nearest"), place = attrs.s("coordinate_transformation_mode", "half_pixel"),
+  const std::string mode = attrs.s("mode", "nearest"),
+                    place = attrs.s("coordinate_transformation_mode", "half_pixel"),
                     nearest = attrs.s("nearest_mode", "round_prefer_floor");
   const bool exclude = attrs.i("exclude_outside", 0) != 0, crop = place == "tf_crop_and_resize";
   const auto coefficient = static_cast<double>(attrs.f("cubic_coeff_a", -0.75f));
@@ -157,24 +158,26 @@ template <class T>
 Tensor apply(const Tensor& x, size_t axis, const Taps& t, int64_t out) {
   std::vector<int64_t> dims = x.dims;
   const std::span<const int64_t> all = x.dims;
-  const int64_t outer = element_count(all.first(axis)), inner = element_count(all.subspan(axis + 1)), in = dims[axis];
+  const int64_t outer = element_count(all.first(axis)), inner = element_count(all.subspan(axis + 1)),
+                in = dims[axis];
   dims[axis] = out;
   Tensor y = Tensor::uninitialized(x.dtype, dims);
   const T* from = x.data<T>().data();
   T* to = y.mutable_data<T>().data();
-  parallel_for(outer * out, std::max<int64_t>(1, (1 << 13) / std::max<int64_t>(inner * t.width, 1)), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      T* row = to + r * inner;
-      std::fill_n(row, inner, T{0});
-      const auto first = static_cast<size_t>(r % out * t.width);
-      for (size_t k = first; k < first + static_cast<size_t>(t.width); ++k) {
-        const auto w = static_cast<T>(t.weight[k]);
-        if (w == 0) continue;
-        const T* source = from + (r / out * in + t.index[k]) * inner;
-        for (int64_t i = 0; i < inner; ++i) row[i] += w * source[i];
-      }
-    }
-  });
+  parallel_for(outer * out, std::max<int64_t>(1, (1 << 13) / std::max<int64_t>(inner * t.width, 1)),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t r = begin; r < end; ++r) {
+                   T* row = to + r * inner;
+                   std::fill_n(row, inner, T{0});
+                   const auto first = static_cast<size_t>(r % out * t.width);
+                   for (size_t k = first; k < first + static_cast<size_t>(t.width); ++k) {
+                     const auto w = static_cast<T>(t.weight[k]);
+                     if (w == 0) continue;
+                     const T* source = from + (r / out * in + t.index[k]) * inner;
+                     for (int64_t i = 0; i < inner; ++i) row[i] += w * source[i];
+                   }
+                 }
+               });
   return y;
 }
 
@@ -192,12 +195,14 @@ std::vector<Axis> axes_of(EvalCtx& c, const std::vector<int64_t>& axes) {
   if ((scales != nullptr ? scales : sizes)->count() != n) fail("scales or sizes do not fit {} axes", n);
   if (roi != nullptr && roi->count() != 0 && roi->count() != 2 * n) fail("roi does not fit {} axes", n);
   const std::string policy = c.attrs().s("keep_aspect_ratio_policy", "stretch");
-  if (policy != "stretch" && policy != "not_larger" && policy != "not_smaller") fail("keep_aspect_ratio_policy {}", policy);
+  if (policy != "stretch" && policy != "not_larger" && policy != "not_smaller")
+    fail("keep_aspect_ratio_policy {}", policy);
 
   float common = 0;
   if (sizes != nullptr && policy != "stretch") {
     for (int64_t k = 0; k < n; ++k) {
-      const float f = static_cast<float>(sizes->as_i64(k)) / static_cast<float>(x.dims[static_cast<size_t>(axes[static_cast<size_t>(k)])]);
+      const float f = static_cast<float>(sizes->as_i64(k)) /
+                      static_cast<float>(x.dims[static_cast<size_t>(axes[static_cast<size_t>(k)])]);
       common = k == 0 ? f : policy == "not_larger" ? std::min(common, f) : std::max(common, f);
     }
   }
@@ -231,11 +236,13 @@ std::vector<Axis> axes_of(EvalCtx& c, const std::vector<int64_t>& axes) {
 void mark_outside(Tensor& y, const std::vector<Taps>& taps, double value) {
   for (size_t axis = 0; axis < taps.size(); ++axis) {
     const std::span<const int64_t> all = y.dims;
-    const int64_t outer = element_count(all.first(axis)), inner = element_count(all.subspan(axis + 1)), size = all[axis];
+    const int64_t outer = element_count(all.first(axis)), inner = element_count(all.subspan(axis + 1)),
+                  size = all[axis];
     for (int64_t i = 0; i < static_cast<int64_t>(taps[axis].outside.size()); ++i) {
       if (!taps[axis].outside[static_cast<size_t>(i)]) continue;
       for (int64_t o = 0; o < outer; ++o)
-        for (int64_t k = 0; k < inner; ++k) store_double(y.dtype, y.mutable_bytes().data(), (o * size + i) * inner + k, value);
+        for (int64_t k = 0; k < inner; ++k)
+          store_double(y.dtype, y.mutable_bytes().data(), (o * size + i) * inner + k, value);
     }
   }
 }
@@ -271,10 +278,12 @@ void eval_resize(EvalCtx& c) {
       next[a] = plan[a].out;
       Tensor picked = Tensor::uninitialized(t.dtype, next);
       const std::span<const int64_t> all = next;
-      const int64_t outer = element_count(all.first(a)), inner = element_count(all.subspan(a + 1)) * bit_width(t.dtype) / 8;
+      const int64_t outer = element_count(all.first(a)),
+                    inner = element_count(all.subspan(a + 1)) * bit_width(t.dtype) / 8;
       for (int64_t r = 0; r < outer * next[a]; ++r)
         std::memcpy(picked.mutable_bytes().data() + r * inner,
-                    t.bytes().data() + (r / next[a] * t.dims[a] + taps[a].index[static_cast<size_t>(r % next[a])]) * inner,
+                    t.bytes().data() +
+                        (r / next[a] * t.dims[a] + taps[a].index[static_cast<size_t>(r % next[a])]) * inner,
                     static_cast<size_t>(inner));
       t = std::move(picked);
     }
