@@ -40,10 +40,17 @@ uint64_t sweep(PassContext& ctx, std::span<const NodeRewrite> rewrites, Directio
 }
 
 bool replace_node(PassContext& ctx, std::string rule, NodeId n, ValueId with, std::string what) {
+  const Model& m = ctx.model;
   Builder none(ctx.model, ctx.values, n);
+  // A value from further up: what is in between runs too, or the two would be independent.
+  std::vector<NodeId> context;
+  if (std::find(m[n].in.begin(), m[n].in.end(), with) == m[n].in.end())
+    for (const ValueId v : m[n].in)
+      if (v && m[v].def && !m.is_hidden(m[v].def)) context.push_back(m[v].def);
   return ctx.commit(none, {.rule = std::move(rule),
                            .root = n,
                            .taken = {n},
+                           .context = std::move(context),
                            .replace = {{ctx.model[n].output(0), with}},
                            .exactness = Exactness::bitwise,
                            .what = std::move(what)});

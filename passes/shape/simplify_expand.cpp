@@ -67,10 +67,14 @@ bool drop_expand(PassContext& ctx, NodeId n) {
     Attrs same = m[n].attrs;
     const std::string type = m[n].type, domain = m[n].domain;
     const ValueId made = b.op(type, std::move(in), std::move(same), domain);
-    std::vector<NodeId> taken;
-    if (used_once(m, v)) taken.push_back(made_by);
-    const Exactness exactness = def->exactness;
-    if (replace_node(ctx, "broadcast-by-itself", b, n, std::move(taken), made, exactness)) return true;
+    // The fill runs with the old side even where others read it too: the two operands are not independent.
+    const bool committed = ctx.commit(b, {.rule = "broadcast-by-itself",
+                                          .root = n,
+                                          .taken = {n},
+                                          .context = {made_by},
+                                          .replace = {{m[n].out[0], made}},
+                                          .exactness = def->exactness});
+    if (committed) return true;
   }
   return false;
 }
