@@ -180,7 +180,7 @@ inline std::vector<BadModel> bad_models() {
       {"attribute_type_unknown", with_attr(Msg().s(1, "a").i(field::attribute::type, 99)), "type 99 is unknown"},
       {"attribute_no_tensor", with_attr(Msg().s(1, "a").i(field::attribute::type, 4)), "no value"},
       {"attribute_ambiguous", with_attr(Msg().s(1, "a").f(2, 1.0f).i(3, 1)), "several values"},
-      {"attribute_graph_hidden", with_attr(graph_attr("a", graph({.nodes = {}, .outputs = {}})).i(3, 1)), "a graph and another"},
+      {"attribute_graph_hidden", with_attr(graph_attr("a", graph({.nodes = {}, .inputs = {}, .outputs = {}})).i(3, 1)), "a graph and another"},
       {"attribute_tensor_twice",
        with_attr(Msg().s(1, "a").m(5, raw_tensor("", 1, {2}, eight)).m(5, raw_tensor("", 1, {2}, eight)).i(20, 4)),
        "its value twice"},
