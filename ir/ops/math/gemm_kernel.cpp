@@ -3,6 +3,7 @@
 #include <cblas.h>
 
 #include <algorithm>
+#include <mutex>
 
 namespace lathe {
 namespace {
@@ -38,10 +39,15 @@ void blas(const Gemm<double>& g, const double* a, const double* b, double* c) {
               g.beta, c, blas_int(g.ldc));
 }
 
+// OpenBLAS without threads hands out its packing buffers without a lock (it was built for one caller): two
+// calls at once can get the same one, and then the product is wrong.
+std::mutex g_blas;
+
 template <class T>
 void serial(const Gemm<T>& g, const T* a, const T* b, T* c) {
   if (g.m == 0 || g.n == 0) return;
   if (g.k > 0) {
+    const std::lock_guard lock(g_blas);
     blas(g, a, b, c);
     return;
   }
