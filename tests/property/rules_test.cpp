@@ -116,7 +116,7 @@ void register_rules() {
 }
 
 // Registered before main: GoogleTest's own main then lists them.
-const bool registered = (register_rules(), true);
+[[maybe_unused]] const bool registered = (register_rules(), true);
 
 }  // namespace
 }  // namespace lathe
