@@ -331,7 +331,7 @@ TEST(Lower, ABodyStandsForAnOldMeaning) {
   OneNode o(11, "Softmax", {floats({2, 3, 4})});
   const ValueId y = o.node().out[0];
   lift(o.m);
-  o.m.require_opset("", 13);
+  o.m.require_opset("", 14);
   lower(o.m);
   EXPECT_THAT(check_invariants(o.m), IsEmpty());
   EXPECT_TRUE(o.m[o.n].erased);
