@@ -63,7 +63,8 @@ class RuleTest : public testing::Test {
       }
       bend(plain, static_cast<uint64_t>(seed));
     }
-    // A kernel of rank 4, two dims that must fit: golden cases cover what the generator does not know to make.
+    // A kernel of rank 4, two dims that must fit: golden cases cover what the generator does not know to
+    // make.
     if (models == 0) GTEST_SKIP() << "no random instance is a model";
     EXPECT_GT(commits, 0u) << "no instance was rewritten: " << missed;
   }
