@@ -62,6 +62,9 @@ const std::vector<GroupDef>& all_groups() {
        "fuse-quick-gelu,fuse-attention,fuse-embed-layer-norm,fuse-skip-layer-norm,fuse-bias-gelu,"
        "fuse-matmul-bias,fuse-conv-activation,fuse-matmul-scale,cse,dedup,dce",
        false},
+      {"O1", "Preset -O1: simplify in standard ops", "simplify", false},
+      {"O2", "Preset -O2 (the default): simplify and fuse", "fuse", false},
+      {"O3", "Preset -O3: as -O2, then simplify once more", "fuse,simplify", false},
   };
   return groups;
 }

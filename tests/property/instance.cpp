@@ -144,6 +144,8 @@ class Maker {
         return constant(p->var, dtype);
       case Kind::scalar:
         return number(p->number, dtype);
+      case Kind::number:  // left open: an epsilon
+        return number(1e-5, dtype);
       case Kind::op:
         return op(p, dtype);
       case Kind::product:
