@@ -13,8 +13,7 @@ namespace lathe {
 void write_failure(const Model& m, const Patch& patch, const std::string& pass, const std::string& why,
                    const PassSettings& settings) {
   std::string stem = m[patch.root].name.empty() ? "node" : m[patch.root].name;
-  std::replace_if(
-      stem.begin(), stem.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  std::replace_if(stem.begin(), stem.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   const auto dir = settings.failure_dir / fmt::format("{}-{}", patch.rule, stem.substr(0, 80));
   std::filesystem::create_directories(dir);
   std::vector<ValueId> before, after;

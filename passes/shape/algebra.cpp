@@ -37,10 +37,7 @@ Rule not_where() {
   return {.name = "not-where",
           .why = "the branches change places",
           .pattern = op("Where", {op("Not", {c}), a, b}),
-          .emit =
-              [=](Builder& out, const Match& m) {
-                return out.op("Where", {m[c], m[b], m[a]});
-              },
+          .emit = [=](Builder& out, const Match& m) { return out.op("Where", {m[c], m[b], m[a]}); },
           .exactness = Exactness::bitwise,
           .closed = false};
 }
@@ -66,10 +63,7 @@ Rule reciprocal_times() {
             if (is_floating(m.type(x).dtype)) return std::nullopt;
             return "integer division rounds";
           },
-          .emit =
-              [=](Builder& out, const Match& m) {
-                return out.op("Div", {m[y], m[x]});
-              }};
+          .emit = [=](Builder& out, const Match& m) { return out.op("Div", {m[y], m[x]}); }};
 }
 
 // y * y in place of Pow (y, 2), which some runtimes compute by exp and log.
@@ -78,9 +72,7 @@ Rule pow_two() {
   return {.name = "pow-two",
           .why = "the second power is a product",
           .pattern = op("Pow", {x, 2.0}),
-          .emit = [=](Builder& out, const Match& m) {
-            return out.op("Mul", {m[x], m[x]});
-          }};
+          .emit = [=](Builder& out, const Match& m) { return out.op("Mul", {m[x], m[x]}); }};
 }
 
 // Two constants that meet: neither may be a float so large or small that the product leaves the normal range
@@ -127,10 +119,8 @@ Rule constant_chain(const Chain& c) {
             if (divides && !is_floating(m.type(x).dtype)) return "integer division rounds";
             return meets_safely(*m.constant(a), *m.constant(b), product);
           },
-          .emit =
-              [=](Builder& out, const Match& m) {
-                return out.op(c.result, {m[x], out.op(c.joined, {m[a], m[b]})});
-              }};
+          .emit = [=](Builder& out,
+                      const Match& m) { return out.op(c.result, {m[x], out.op(c.joined, {m[a], m[b]})}); }};
 }
 
 // --- ranges: Relu, Clip, and Min and Max with one number are all min(max(x, lo), hi) ---
