@@ -112,7 +112,7 @@ class WeightOnly {
   };
 
   // Quantizes once per tensor, layout and graph: weights that are shared stay shared.
-  const Stored* quantize(Builder& b, NodeId at, const Tensor& w, bool transposed, const std::string& name,
+  const Stored* quantize(Builder& b, NodeId at, const Tensor& w, bool transposed, std::string name,
                          bool table) {
     const auto key =
         std::tuple(static_cast<const void*>(w.bytes().data()), w.dims, transposed, table, m_[at].parent);
