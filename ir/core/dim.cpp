@@ -379,11 +379,29 @@ Dim Dim::max(Dim a, Dim b) {
   return a.str() < b.str() ? table().opaque(AtomKind::max, a, b) : table().opaque(AtomKind::max, b, a);
 }
 
+namespace {
+
+// Is d min(whole, c) with a constant c > 1?
+bool is_cut_of(Dim d, Dim whole) {
+  const auto p = table().polynomial(d);
+  if (!DimTable::is_lone_atom(p)) return false;
+  const auto atom = table().atom_at(p.begin()->first[0]);
+  if (atom.kind != AtomKind::min) return false;
+  const auto cut = [&](Dim x, Dim c) { return x == whole && c.is_const() && c.value() > 1; };
+  return cut(atom.a, atom.b) || cut(atom.b, atom.a);
+}
+
+}  // namespace
+
 Dim Dim::broadcast(Dim a, Dim b) {
   if (a == b || b.is_const(1)) return a;
   if (a.is_const(1)) return b;
   if (a.is_const()) return a;  // 0 or above 1: the other side must be 1 or the same
   if (b.is_const()) return b;
+  // A table of c > 1 positions cut to the length: where min(a, c) is neither a nor 1 the broadcast is an
+  // error.
+  if (is_cut_of(b, a)) return a;
+  if (is_cut_of(a, b)) return b;
   return a.str() < b.str() ? table().opaque(AtomKind::broadcast, a, b)
                            : table().opaque(AtomKind::broadcast, b, a);
 }

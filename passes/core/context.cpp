@@ -8,6 +8,7 @@
 
 #include "ir/core/order.h"
 #include "ir/core/walk.h"
+#include "ir/onnx/lift.h"
 #include "passes/core/failure.h"
 #include "passes/core/patch_test.h"
 
@@ -30,6 +31,12 @@ std::optional<Type> merge(const Type& before, const Type& after) {
     if (a.has_unknown() || b.is_const()) (*t.shape)[i] = b.has_unknown() ? a : b;
   }
   return t;
+}
+
+bool keeps_old_meaning(const Model& m) {
+  bool found = false;
+  for_each_node(m, [&](NodeId n) { found = found || !is_canonical(m[n]); });
+  return found;
 }
 
 bool dead(const Model& m, NodeId n) {
@@ -95,6 +102,11 @@ bool PassContext::commit(Builder& builder, Patch patch) {
     return false;
   }
   patch.made = builder.made();
+  for (const OpsetImport& o : builder.opsets())
+    if (o.domain.empty() && o.version > model.opset("") && keeps_old_meaning(model))
+      return refuse(Remark::Kind::missed,
+                    fmt::format("it needs opset {}, which cannot say what another node of this model means",
+                                o.version));
 
   std::vector<Type> types;
   for (const auto& [from, to] : patch.replace) {

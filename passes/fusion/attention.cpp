@@ -54,7 +54,7 @@ class AttentionFusion {
       if (m_[v].type.dtype != dtype) return miss("queries, keys, values and result are of different types");
     const auto q = projection(core_.q), k = projection(core_.k), v = projection(core_.v);
     const bool packed = q && k && v && q->x == k->x && q->x == v->x && m_[q->x].type.rank() == 3 &&
-                        owned(*q) && owned(*k) && owned(*v);
+                        owned(*q) && owned(*k) && owned(*v) && rows(*q) == rows(*k) && rows(*q) == rows(*v);
     if (const Refusal no =
             needs_kernel(c_.settings.target, kMs, packed ? "Attention" : "MultiHeadAttention", dtype))
       return miss(*no);
@@ -185,6 +185,7 @@ class AttentionFusion {
   }
 
   // Packing a weight that something else reads too would store it twice.
+  int64_t rows(const Projection& p) const { return m_.constant(p.weight)->dims[0]; }
   bool owned(const Projection& p) const { return m_[p.weight].uses.size() == 1; }
 
   ValueId mask_input(Builder& b) const {
@@ -283,7 +284,9 @@ PassDef fuse_attention() {
       .summary =
           "Fuse scaled dot-product attention, its mask and projections into Attention or MultiHeadAttention",
       .run = [](PassContext& c, const PassOptions&) {
-        for_each_fusable(c, {"MatMul", "Attention"}, [&](NodeId n) { AttentionFusion(c, n).run(); });
+        for_each_fusable(
+            c, {"MatMul", "Attention"}, [&](NodeId n) { AttentionFusion(c, n).run(); },
+            true);  // later layers first: they read shapes that earlier ones compute
       }};
 }
 

@@ -22,6 +22,10 @@ class AttentionMatcher {
   std::optional<AttentionCore> run(NodeId n) {
     if (m_[n].is("Attention") ? !standard_op(n) : !product(n)) return std::nullopt;
     if (!output_chain(m_[n].out[0])) return std::nullopt;
+    // Shapes of its own operands, which its Reshapes read, go with it.
+    std::erase(core_.nodes, core_.root);
+    core_.nodes = with_private_users(m_, std::move(core_.nodes));
+    take(core_.root);
     for (const NodeId inner : core_.nodes) {
       if (inner == core_.root) continue;
       for (const ValueId v : m_[inner].out)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "ir/core/walk.h"
 #include "ir/onnx/lift.h"
@@ -60,10 +61,46 @@ std::string other_use(const Model& m, ValueId v, const std::vector<NodeId>& insi
   return {};
 }
 
+std::vector<NodeId> with_private_users(const Model& m, std::vector<NodeId> nodes) {
+  constexpr size_t kMost = 256;
+  std::unordered_set<NodeId> inside(nodes.begin(), nodes.end());
+  // All nodes downstream of the set, as far as they go; then those with a use outside fall away.
+  std::vector<NodeId> extra;
+  const auto follow = [&](NodeId n) {
+    for (const ValueId v : m[n].out)
+      for (const Use& u : v ? m[v].uses : std::vector<Use>{})
+        if (!m.is_hidden(u.node) && m[u.node].parent == m[nodes[0]].parent && inside.insert(u.node).second)
+          extra.push_back(u.node);
+  };
+  const size_t given = nodes.size();
+  for (size_t i = 0; i < given; ++i) follow(nodes[i]);
+  for (size_t i = 0; i < extra.size() && extra.size() < kMost; ++i) follow(extra[i]);
+  for (bool again = true; again;) {
+    again = false;
+    for (auto it = extra.begin(); it != extra.end();) {
+      const auto leaves = [&](ValueId v) {
+        return v && std::any_of(m[v].uses.begin(), m[v].uses.end(),
+                                [&](const Use& u) { return !inside.contains(u.node); });
+      };
+      if (std::any_of(m[*it].out.begin(), m[*it].out.end(), leaves)) {
+        inside.erase(*it);
+        it = extra.erase(it);
+        again = true;
+      } else {
+        ++it;
+      }
+    }
+  }
+  nodes.insert(nodes.end(), extra.begin(), extra.end());
+  return nodes;
+}
+
 void for_each_fusable(PassContext& c, std::initializer_list<std::string_view> types,
-                      const std::function<void(NodeId)>& body) {
-  for (const GraphId g : nested_graphs(c.model, c.model.main()))
-    for (const NodeId n : c.model.nodes(g)) {
+                      const std::function<void(NodeId)>& body, bool backwards) {
+  for (const GraphId g : nested_graphs(c.model, c.model.main())) {
+    std::vector<NodeId> nodes = c.model.nodes(g);
+    if (backwards) std::reverse(nodes.begin(), nodes.end());
+    for (const NodeId n : nodes) {
       const Node& node = c.model[n];
       if (node.erased || !node.domain.empty() || !is_canonical(node) ||
           std::find(types.begin(), types.end(), node.type) == types.end())
@@ -71,6 +108,7 @@ void for_each_fusable(PassContext& c, std::initializer_list<std::string_view> ty
       if (c.out_of_fuel()) return;
       body(n);
     }
+  }
 }
 
 }  // namespace lathe

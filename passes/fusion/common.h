@@ -27,8 +27,11 @@ Refusal needs_kernel(const Target& t, std::string_view domain, std::string_view 
 // "'x' is also used by 'y'", "... is also an output of the graph": why v cannot be swallowed by a fusion.
 std::string other_use(const Model& m, ValueId v, const std::vector<NodeId>& inside);
 
+// `nodes` and what only computes for them: users (Shape, arithmetic on it, ...) whose every result goes back
+// in.
+std::vector<NodeId> with_private_users(const Model& m, std::vector<NodeId> nodes);
 // Offers every node of these standard ops, in main and nested graphs, until fuel is out.
 void for_each_fusable(PassContext& c, std::initializer_list<std::string_view> types,
-                      const std::function<void(NodeId)>& body);
+                      const std::function<void(NodeId)>& body, bool backwards = false);
 
 }  // namespace lathe

@@ -87,7 +87,8 @@ class EmbedNorm {
   bool counts_from_zero(const Lookup& l, const Shape& out) {
     constexpr int kSequence = 1;
     const auto& s = m_[l.ids].type.shape;
-    if (!s || s->empty() || s->size() > 2 || s->back() != out[1]) return false;
+    if (!s || s->empty() || s->size() > 2 || !(s->back() == out[1] || s->back() == Dim::min(out[1], l.rows)))
+      return false;  // the positions may be cut from a table of as many rows
     std::vector<Affine> at(s->size(), variable(kSequence));
     if (at.size() == 2) at[0] = (*s)[0].is_const(1) ? Affine{Dim(0), {}} : variable(0);
     Elements elements(m_, c_.values, {out[0], out[1]});
