@@ -1,10 +1,10 @@
 // Attention (com.microsoft): projection to Q, K and V, then self-attention.
 #include <cmath>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/contrib/key_mask.h"
 #include "ir/ops/contrib/shapes.h"
 #include "ir/ops/math/gemm_kernel.h"
+#include "ir/ops/op_def.h"
 
 namespace lathe {
 namespace {

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/contrib/activation.h"
 #include "ir/ops/contrib/shapes.h"
 #include "ir/ops/math/gemm_kernel.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {

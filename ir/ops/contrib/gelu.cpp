@@ -3,8 +3,8 @@
 #include <numbers>
 
 #include "ir/base/parallel.h"
-#include "ir/ops/all_ops.h"
 #include "ir/ops/contrib/shapes.h"
+#include "ir/ops/op_def.h"
 
 namespace lathe {
 namespace {

@@ -2,9 +2,9 @@
 // inside.
 #include <cmath>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/contrib/shapes.h"
 #include "ir/ops/nn/rotary.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {

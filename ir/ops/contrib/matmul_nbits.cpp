@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "ir/base/parallel.h"
-#include "ir/ops/all_ops.h"
 #include "ir/ops/contrib/nbits.h"
 #include "ir/ops/contrib/shapes.h"
 #include "ir/ops/math/gemm_kernel.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {

@@ -1,9 +1,9 @@
 // MultiHeadAttention (com.microsoft): attention on projected Q, K and V, separate or packed.
 #include <cmath>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/contrib/key_mask.h"
 #include "ir/ops/contrib/shapes.h"
+#include "ir/ops/op_def.h"
 
 namespace lathe {
 namespace {

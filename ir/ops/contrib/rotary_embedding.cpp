@@ -1,7 +1,7 @@
 // RotaryEmbedding (com.microsoft): position ids come before the caches, and a single one is an offset.
-#include "ir/ops/all_ops.h"
 #include "ir/ops/contrib/shapes.h"
 #include "ir/ops/nn/rotary.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {

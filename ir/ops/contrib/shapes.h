@@ -1,8 +1,8 @@
 // Rules and loops that com.microsoft ops share.
 #pragma once
-#include "ir/ops/all_ops.h"
 #include "ir/ops/infer_ctx.h"
 #include "ir/ops/nn/attention_inputs.h"
+#include "ir/ops/op_def.h"
 
 namespace lathe {
 

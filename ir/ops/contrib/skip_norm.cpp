@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "ir/base/parallel.h"
-#include "ir/ops/all_ops.h"
 #include "ir/ops/contrib/norm_rows.h"
 #include "ir/ops/contrib/shapes.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {

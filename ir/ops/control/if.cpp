@@ -1,6 +1,6 @@
 // If.
-#include "ir/ops/all_ops.h"
 #include "ir/ops/control/stack.h"
+#include "ir/ops/op_def.h"
 
 namespace lathe {
 namespace {

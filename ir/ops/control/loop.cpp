@@ -1,8 +1,8 @@
 // Loop.
 #include <limits>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/control/stack.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {

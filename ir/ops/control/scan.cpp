@@ -1,6 +1,6 @@
 // Scan (opset 9 and newer: no batch axis, no sequence lengths).
-#include "ir/ops/all_ops.h"
 #include "ir/ops/control/stack.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 #include "ir/ops/tensor/strided.h"
 #include "ir/ops/tensor/units.h"

@@ -1,6 +1,6 @@
 // Bitwise operations and shifts of integers.
-#include "ir/ops/all_ops.h"
 #include "ir/ops/elementwise.h"
+#include "ir/ops/op_def.h"
 
 namespace lathe {
 namespace {

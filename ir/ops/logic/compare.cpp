@@ -1,8 +1,8 @@
 // Comparisons and boolean operations: results are bool.
 #include <cmath>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/elementwise.h"
+#include "ir/ops/op_def.h"
 
 namespace lathe {
 namespace {

@@ -1,6 +1,6 @@
 // Running sums and products along one axis.
-#include "ir/ops/all_ops.h"
 #include "ir/ops/int_math.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/row_math.h"
 
 namespace lathe {

@@ -1,10 +1,10 @@
 // Arithmetic on two (or, for Max, Min, Sum and Mean, any number of) broadcast tensors.
 #include <limits>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/elementwise.h"
 #include "ir/ops/int_math.h"
+#include "ir/ops/op_def.h"
 
 namespace lathe {
 namespace {

@@ -2,11 +2,11 @@
 #include <cmath>
 #include <limits>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/elementwise.h"
 #include "ir/ops/fast_math.h"
 #include "ir/ops/fast_math_rows.h"
 #include "ir/ops/int_math.h"
+#include "ir/ops/op_def.h"
 
 namespace lathe {
 namespace {

@@ -1,8 +1,8 @@
 // Gemm: alpha * op(A) x op(B) + beta * C, with C broadcast to the product.
-#include "ir/ops/all_ops.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/elementwise.h"
 #include "ir/ops/math/gemm_kernel.h"
+#include "ir/ops/op_def.h"
 
 namespace lathe {
 namespace {

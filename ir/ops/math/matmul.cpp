@@ -1,6 +1,5 @@
 #include "ir/ops/math/matmul.h"
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/broadcast.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/dispatch.h"

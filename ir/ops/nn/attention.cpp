@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/nn/attention_inputs.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {

@@ -1,8 +1,8 @@
 // Normalisations with statistics per channel or group: Batch-, Instance-, Group- and LpNormalization, LRN.
 #include <cmath>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/convert.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/row_math.h"
 
 namespace lathe {

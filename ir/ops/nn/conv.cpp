@@ -2,7 +2,6 @@
 // block of output pixels at a time; depthwise convolutions directly.
 #include "ir/ops/nn/conv.h"
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/dispatch.h"
 #include "ir/ops/math/gemm_kernel.h"

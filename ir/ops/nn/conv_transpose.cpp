@@ -1,10 +1,10 @@
 // ConvTranspose: the weights, transposed, times the input give columns, which add up into the output's
 // windows.
-#include "ir/ops/all_ops.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/elementwise.h"
 #include "ir/ops/math/gemm_kernel.h"
 #include "ir/ops/nn/window.h"
+#include "ir/ops/op_def.h"
 
 namespace lathe {
 namespace {

@@ -1,8 +1,8 @@
 // Dropout: passes its input on, except in training mode, where elements are zeroed at random and the rest
 // scaled.
 #include "ir/base/rng.h"
-#include "ir/ops/all_ops.h"
 #include "ir/ops/elementwise.h"
+#include "ir/ops/op_def.h"
 
 namespace lathe {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/convert.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/row_math.h"
 
 namespace lathe {

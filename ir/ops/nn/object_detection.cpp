@@ -3,9 +3,9 @@
 #include <cmath>
 #include <numeric>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/elementwise.h"
+#include "ir/ops/op_def.h"
 
 namespace lathe {
 namespace {

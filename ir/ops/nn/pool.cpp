@@ -1,8 +1,8 @@
 // MaxPool, AveragePool, LpPool and their global forms.
 #include <cmath>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/nn/window.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/row_math.h"
 
 namespace lathe {

@@ -1,8 +1,8 @@
 // RotaryEmbedding (ai.onnx, opset 23 and newer).
 #include "ir/base/parallel.h"
-#include "ir/ops/all_ops.h"
 #include "ir/ops/nn/attention_inputs.h"
 #include "ir/ops/nn/rotary.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {

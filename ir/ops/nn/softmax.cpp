@@ -1,8 +1,8 @@
 // Softmax, LogSoftmax and Hardmax along one axis.
 #include <cmath>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/fast_math_rows.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/row_math.h"
 
 namespace lathe {

@@ -1,8 +1,8 @@
 // MatMulInteger, QLinearMatMul; DynamicQuantizeMatMul and MatMulIntegerToFloat (com.microsoft). Products of
 // integers are taken in double, where they are exact, and wrapped to 32 bits.
-#include "ir/ops/all_ops.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/math/matmul.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/quant/affine.h"
 #include "ir/ops/tensor/args.h"
 

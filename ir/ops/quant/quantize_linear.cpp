@@ -1,6 +1,6 @@
 // QuantizeLinear, DequantizeLinear (and their com.microsoft spellings), DynamicQuantizeLinear.
-#include "ir/ops/all_ops.h"
 #include "ir/ops/convert.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/quant/affine.h"
 #include "ir/ops/tensor/args.h"
 

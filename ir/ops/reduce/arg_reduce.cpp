@@ -1,6 +1,6 @@
 // ArgMax and ArgMin. The first of equals, or the last with select_last_index; NaN is the extreme, as in
 // numpy.
-#include "ir/ops/all_ops.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/reduce/axes.h"
 #include "ir/ops/row_math.h"
 

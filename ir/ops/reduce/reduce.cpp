@@ -2,8 +2,8 @@
 // first.
 #include <cmath>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/int_math.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/reduce/axes.h"
 #include "ir/ops/row_math.h"
 

@@ -1,5 +1,5 @@
 // GRU (Cho et al., 2014), RNN.
-#include "ir/ops/all_ops.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/rnn/recurrent.h"
 
 namespace lathe {

@@ -1,5 +1,5 @@
 // LSTM. Hochreiter and Schmidhuber, "Long short-term memory", with peepholes (Gers and Schmidhuber).
-#include "ir/ops/all_ops.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/rnn/recurrent.h"
 
 namespace lathe {

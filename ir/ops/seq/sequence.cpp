@@ -1,6 +1,6 @@
 // Sequences: SequenceEmpty, SequenceConstruct, SequenceAt, SequenceInsert, SequenceErase, SequenceLength,
 // ConcatFromSequence, SplitToSequence; Optional, OptionalGetElement, OptionalHasElement.
-#include "ir/ops/all_ops.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 #include "ir/ops/tensor/strided.h"
 #include "ir/ops/tensor/units.h"

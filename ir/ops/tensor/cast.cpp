@@ -6,9 +6,9 @@
 
 #include "ir/base/narrow_types.h"
 #include "ir/base/parallel.h"
-#include "ir/ops/all_ops.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/dispatch.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {

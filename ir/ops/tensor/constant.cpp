@@ -2,8 +2,8 @@
 #include <cmath>
 
 #include "ir/base/parallel.h"
-#include "ir/ops/all_ops.h"
 #include "ir/ops/dispatch.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 #include "ir/ops/tensor/units.h"
 

@@ -1,7 +1,7 @@
 // Expand, Tile: repeats of a tensor.
 #include <algorithm>
 
-#include "ir/ops/all_ops.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 #include "ir/ops/tensor/strided.h"
 #include "ir/ops/tensor/units.h"

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "ir/base/parallel.h"
-#include "ir/ops/all_ops.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 #include "ir/ops/tensor/index_tuples.h"
 #include "ir/ops/tensor/strided.h"

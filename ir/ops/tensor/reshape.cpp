@@ -2,7 +2,7 @@
 // bytes.
 #include <algorithm>
 
-#include "ir/ops/all_ops.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {

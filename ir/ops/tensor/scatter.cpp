@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "ir/ops/all_ops.h"
 #include "ir/ops/dispatch.h"
 #include "ir/ops/int_math.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 #include "ir/ops/tensor/index_tuples.h"
 #include "ir/ops/tensor/strided.h"

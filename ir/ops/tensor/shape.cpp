@@ -1,7 +1,7 @@
 // Shape, Size.
 #include <algorithm>
 
-#include "ir/ops/all_ops.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {

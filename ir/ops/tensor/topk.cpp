@@ -5,8 +5,8 @@
 #include <numeric>
 
 #include "ir/base/parallel.h"
-#include "ir/ops/all_ops.h"
 #include "ir/ops/dispatch.h"
+#include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 #include "ir/ops/tensor/strided.h"
 #include "ir/ops/tensor/units.h"
