@@ -258,8 +258,10 @@ class Matcher {
         : product   ? close(f.number, p->number, 4 * relative)
                     : std::fabs(f.number - p->number) <= relative * std::max(1.0, std::fabs(p->number));
     if (!number_fits) {
-      if (p->num == 0)
-        missf("{} is {:.9g}, not {:.9g}", product ? "coefficient" : "constant", f.number, p->number);
+      // Whether the rest fits says how near the miss is.
+      std::vector<bool> used(f.leaves.size());
+      if (p->num == 0 && near_ != nullptr && assign(p, f, 0, used))
+        missf("{} is {:.7g}, not {:.7g}", product ? "coefficient" : "constant", f.number, p->number);
       state_ = saved;
       return false;
     }

@@ -1,22 +1,23 @@
 // Gelu, BiasGelu, FastGelu, QuickGelu (com.microsoft). Hendrycks and Gimpel, "Gaussian Error Linear Units".
-#include <cmath>
 #include <numbers>
 
 #include "ir/base/parallel.h"
 #include "ir/ops/contrib/shapes.h"
+#include "ir/ops/fast_math.h"
 #include "ir/ops/op_def.h"
+#include "ir/ops/row_math.h"
 
 namespace lathe {
 namespace {
 
 template <class T>
 T exact_gelu(T x) {
-  return T(0.5) * x * (T(1) + std::erf(x * static_cast<T>(std::numbers::sqrt2 / 2)));
+  return T(0.5) * x * (T(1) + fast_erf(x * static_cast<T>(std::numbers::sqrt2 / 2)));
 }
 // The constants of onnxruntime's kernel: sqrt(2 / pi) and 0.044715 sqrt(2 / pi).
 template <class T>
 T tanh_gelu(T x) {
-  return T(0.5) * x * (T(1) + std::tanh(x * (T(0.035677408136300125) * x * x + T(0.7978845608028654))));
+  return T(0.5) * x * (T(1) + fast_tanh(x * (T(0.035677408136300125) * x * x + T(0.7978845608028654))));
 }
 
 // f(x + bias), the bias running along the last axis.
@@ -33,8 +34,16 @@ void map_biased(EvalCtx& c, const F& f) {
     Tensor y = Tensor::uninitialized(t, x.dims);
     const T *from = wx.data<T>().data(), *add = bias != nullptr ? wb.data<T>().data() : nullptr;
     T* to = y.mutable_data<T>().data();
-    parallel_for(x.count(), 1 << 13, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) to[i] = f(add != nullptr ? from[i] + add[i % width] : from[i]);
+    const int64_t rows = width == 0 ? 0 : x.count() / width;
+    parallel_for(rows, rows_per_chunk(width), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        const T* in = from + r * width;
+        T* out = to + r * width;
+        if (add == nullptr)
+          for (int64_t i = 0; i < width; ++i) out[i] = f(in[i]);
+        else
+          for (int64_t i = 0; i < width; ++i) out[i] = f(in[i] + add[i]);
+      }
     });
     set_rounded(c, 0, std::move(y), x.dtype);
   });
@@ -49,7 +58,7 @@ void register_contrib_gelu(OpRegistry& r) {
     const double alpha = static_cast<double>(c.attrs().f("alpha", 1.702f));
     map_biased(c, [alpha](auto x) {
       using T = decltype(x);
-      return x / (T(1) + std::exp(-static_cast<T>(alpha) * x));
+      return x / (T(1) + fast_exp(-static_cast<T>(alpha) * x));
     });
   };
   r.add({kMicrosoft, "BiasGelu", infer_like_first, exact});

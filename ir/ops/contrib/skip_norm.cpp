@@ -3,15 +3,14 @@
 #include <algorithm>
 
 #include "ir/base/parallel.h"
-#include "ir/ops/contrib/norm_rows.h"
 #include "ir/ops/contrib/shapes.h"
+#include "ir/ops/nn/layer_norm.h"
 #include "ir/ops/op_def.h"
+#include "ir/ops/row_math.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {
 namespace {
-
-int64_t grain_of(int64_t width) { return std::max<int64_t>(1, (1 << 13) / std::max<int64_t>(width, 1)); }
 
 void check_vector(const Tensor* t, int64_t width, const char* name) {
   if (t != nullptr && t->count() != width) fail("{} has {} elements, not {}", name, t->count(), width);
@@ -51,33 +50,34 @@ void eval_skip(EvalCtx& c, bool centered) {
 
   const DType t = float_compute_type({&x, &skip, &gamma, beta, bias});
   with_float(t, [&]<class T>() {
-    const Tensor wx = convert(x, t), ws = convert(skip, t), wg = convert(gamma, t), wb = widened(beta, t),
-                 wi = widened(bias, t);
-    Tensor y = Tensor::uninitialized(t, x.dims), sum = Tensor::uninitialized(t, x.dims);
-    std::vector<int64_t> moment_dims = x.dims;
-    moment_dims.back() = 1;
-    Tensor mean = Tensor::make(DType::F32, moment_dims), inverse = Tensor::make(DType::F32, moment_dims);
+    const Tensor wx = convert(x, t), ws = convert(skip, t), wi = widened(bias, t);
+    Tensor sum = Tensor::uninitialized(t, x.dims);
     const int64_t period = width == 0 ? 0 : skip.count() / width;
-    const NormRow<T> norm{width, static_cast<double>(c.attrs().f("epsilon", 1e-12f)), centered,
-                          data_or_null<T>(wg), data_or_null<T>(wb)};
     const T *px = wx.data<T>().data(), *ps = ws.data<T>().data(), *pi = data_or_null<T>(wi);
-    T *py = y.mutable_data<T>().data(), *total = sum.mutable_data<T>().data();
-    const auto pm = mean.mutable_data<float>(), pv = inverse.mutable_data<float>();
-    parallel_for(rows, grain_of(width), [&](int64_t begin, int64_t end) {
+    T* total = sum.mutable_data<T>().data();
+    parallel_for(rows, rows_per_chunk(width), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
+        const T *from = px + r * width, *add = ps + r % period * width;
         T* row = total + r * width;
-        for (int64_t i = 0; i < width; ++i) {
-          row[i] = px[r * width + i] + ps[r % period * width + i];
-          if (pi != nullptr) row[i] += pi[i];
-        }
-        const auto m = norm(row, py + r * width);
-        pm[static_cast<size_t>(r)] = static_cast<float>(m.mean);
-        pv[static_cast<size_t>(r)] = static_cast<float>(m.inverse);
+        for (int64_t i = 0; i < width; ++i) row[i] = from[i] + add[i];
+        if (pi != nullptr)
+          for (int64_t i = 0; i < width; ++i) row[i] += pi[i];
       }
     });
+    LayerNormParams p;
+    p.axis = x.dims.size() - 1;
+    p.epsilon = c.attrs().f("epsilon", 1e-12f);
+    p.centered = centered;
+    p.scale = &gamma;
+    p.bias = beta;
+    std::vector<int64_t> moments = x.dims;
+    moments.back() = 1;
+    Tensor y = Tensor::uninitialized(t, x.dims), mean = Tensor::uninitialized(t, moments),
+           inverse = Tensor::uninitialized(t, moments);
+    layer_norm(sum, p, y, &mean, &inverse);
     set_rounded(c, 0, std::move(y), x.dtype);
-    if (c.wants(1)) c.set(1, std::move(mean));
-    if (c.wants(2)) c.set(2, std::move(inverse));
+    set_rounded(c, 1, std::move(mean), DType::F32);
+    set_rounded(c, 2, std::move(inverse), DType::F32);
     set_rounded(c, 3, std::move(sum), x.dtype);
   });
 }
@@ -99,27 +99,20 @@ void eval_simplified(EvalCtx& c) {
   const Tensor &x = c.in(0), &gamma = c.in(1);
   const auto axis = static_cast<size_t>(normalize_axis(c.attrs().i("axis", -1), x.rank()));
   const std::span<const int64_t> dims = x.dims;
-  const int64_t rows = element_count(dims.first(axis)), width = element_count(dims.subspan(axis));
+  const int64_t width = element_count(dims.subspan(axis));
   check_vector(&gamma, width, "scale");
   const DType t = float_compute_type({&x, &gamma});
-  with_float(t, [&]<class T>() {
-    const Tensor wx = convert(x, t), wg = convert(gamma, t);
-    Tensor y = Tensor::uninitialized(t, x.dims);
-    std::vector<int64_t> moments = x.dims;
-    std::fill(moments.begin() + static_cast<std::ptrdiff_t>(axis), moments.end(), 1);
-    Tensor inverse = Tensor::make(DType::F32, moments);
-    const NormRow<T> norm{width, static_cast<double>(c.attrs().f("epsilon", 1e-5f)), false,
-                          wg.data<T>().data(), nullptr};
-    const T* from = wx.data<T>().data();
-    T* to = y.mutable_data<T>().data();
-    const auto pv = inverse.mutable_data<float>();
-    parallel_for(width == 0 ? 0 : rows, grain_of(width), [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r)
-        pv[static_cast<size_t>(r)] = static_cast<float>(norm(from + r * width, to + r * width).inverse);
-    });
-    set_rounded(c, 0, std::move(y), gamma.dtype);
-    if (c.wants(1)) c.set(1, std::move(inverse));
-  });
+  LayerNormParams p;
+  p.axis = axis;
+  p.epsilon = c.attrs().f("epsilon", 1e-5f);
+  p.centered = false;
+  p.scale = &gamma;
+  std::vector<int64_t> moments = x.dims;
+  std::fill(moments.begin() + static_cast<std::ptrdiff_t>(axis), moments.end(), 1);
+  Tensor y = Tensor::uninitialized(t, x.dims), inverse = Tensor::uninitialized(t, moments);
+  layer_norm(convert(x, t), p, y, nullptr, &inverse);
+  set_rounded(c, 0, std::move(y), gamma.dtype);
+  set_rounded(c, 1, std::move(inverse), DType::F32);
 }
 
 // ---------------------------------------------------------------- EmbedLayerNormalization
@@ -161,29 +154,30 @@ void eval_embed(EvalCtx& c) {
 
   const DType t = float_compute_type({&words, &positions, segments, &gamma, &beta});
   with_float(t, [&]<class T>() {
-    const Tensor ww = convert(words, t), wp = convert(positions, t), ws = widened(segments, t),
-                 wg = convert(gamma, t), wb = convert(beta, t);
-    Tensor y = Tensor::uninitialized(t, {batch, length, width}),
-           sum = Tensor::uninitialized(t, {batch, length, width});
-    const NormRow<T> norm{width, static_cast<double>(c.attrs().f("epsilon", 1e-12f)), true,
-                          wg.data<T>().data(), wb.data<T>().data()};
-    T *to = y.mutable_data<T>().data(), *total = sum.mutable_data<T>().data();
-    parallel_for(batch * length, grain_of(width), [&](int64_t begin, int64_t end) {
+    const Tensor ww = convert(words, t), wp = convert(positions, t), ws = widened(segments, t);
+    Tensor sum = Tensor::uninitialized(t, {batch, length, width});
+    T* total = sum.mutable_data<T>().data();
+    parallel_for(batch * length, rows_per_chunk(width), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
-        const auto at = static_cast<size_t>(r);
+        const auto at = static_cast<size_t>(r), in_row = static_cast<size_t>(r % length);
         const int64_t place =
-            place_at.empty()
-                ? r % length
-                : place_at[place_at.size() == word_at.size() ? at : static_cast<size_t>(r % length)];
+            place_at.empty() ? r % length : place_at[place_at.size() == word_at.size() ? at : in_row];
         const T *w = ww.data<T>().data() + in_table(word_at[at], words) * width,
-                *p = wp.data<T>().data() + in_table(place, positions) * width,
-                *s = segments != nullptr ? ws.data<T>().data() + in_table(segment_at[at], *segments) * width
-                                         : nullptr;
+                *p = wp.data<T>().data() + in_table(place, positions) * width;
         T* row = total + r * width;
-        for (int64_t i = 0; i < width; ++i) row[i] = s != nullptr ? w[i] + p[i] + s[i] : w[i] + p[i];
-        norm(row, to + r * width);
+        for (int64_t i = 0; i < width; ++i) row[i] = w[i] + p[i];
+        if (segments == nullptr) continue;
+        const T* s = ws.data<T>().data() + in_table(segment_at[at], *segments) * width;
+        for (int64_t i = 0; i < width; ++i) row[i] += s[i];
       }
     });
+    LayerNormParams p;
+    p.axis = 2;
+    p.epsilon = c.attrs().f("epsilon", 1e-12f);
+    p.scale = &gamma;
+    p.bias = &beta;
+    Tensor y = Tensor::uninitialized(t, sum.dims);
+    layer_norm(sum, p, y, nullptr, nullptr);
     set_rounded(c, 0, std::move(y), words.dtype);
     set_rounded(c, 2, std::move(sum), words.dtype);
   });

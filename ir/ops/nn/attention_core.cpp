@@ -6,29 +6,26 @@
 #include <vector>
 
 #include "ir/base/parallel.h"
+#include "ir/ops/fast_math.h"
 #include "ir/ops/math/gemm_kernel.h"
+#include "ir/ops/row_math.h"
 
 namespace lathe {
 namespace {
 
 constexpr int64_t kBlockScores = 1 << 18;  // scores of one task: bounds its memory whatever the length
 
-// exp(x - max), normalised. The sum is kept in double, as a row may be long.
+// exp(x - max), normalised.
 template <class T>
 void softmax_row(T* x, int64_t n, const T* extra) {
-  T top = -std::numeric_limits<T>::infinity();
-  for (int64_t i = 0; i < n; ++i) top = std::max(top, x[i]);
+  T top = row_max(x, n);
   if (top == -std::numeric_limits<T>::infinity()) {
     std::fill_n(x, n, T{0});
     return;
   }
   if (extra != nullptr) top = std::max(top, *extra);
-  double sum = extra != nullptr ? std::exp(static_cast<double>(*extra - top)) : 0;
-  for (int64_t i = 0; i < n; ++i) {
-    x[i] = std::exp(x[i] - top);
-    sum += static_cast<double>(x[i]);
-  }
-  const T by = static_cast<T>(1 / sum);
+  for (int64_t i = 0; i < n; ++i) x[i] = fast_exp(x[i] - top);
+  const T sum = row_sum(x, n) + (extra != nullptr ? fast_exp(*extra - top) : T{0}), by = 1 / sum;
   for (int64_t i = 0; i < n; ++i) x[i] *= by;
 }
 

@@ -184,9 +184,9 @@ Tensor conv(const Tensor& x, const Tensor& w, const Tensor* bias, const Attrs& a
   return convert(y, x.dtype);
 }
 
-void infer_conv(InferCtx& c) {
-  const Shape *x = c.shape(0), *w = c.shape(1);
-  if (x == nullptr) return c.out(0, c.dtype(0));
+void infer_conv(InferCtx& c, size_t weight, DType dtype) {
+  const Shape *x = c.shape(0), *w = c.shape(weight);
+  if (x == nullptr) return c.out(0, dtype);
   if (x->size() < 3) c.contradiction(fmt::format("x has rank {}", x->size()));
   Shape out{(*x)[0], Dim::unknown()};
   Shape kernel;
@@ -197,15 +197,18 @@ void infer_conv(InferCtx& c) {
     kernel.assign(w->begin() + 2, w->end());
   } else if (!c.attrs().has("kernel_shape")) {
     for (size_t i = 2; i < x->size(); ++i) out.push_back(Dim::unknown());
-    return c.out(0, c.dtype(0), std::move(out));
+    return c.out(0, dtype, std::move(out));
   }
   const Shape spatial = window_shape(c, kernel, Shape(x->begin() + 2, x->end()), false);
   out.insert(out.end(), spatial.begin(), spatial.end());
-  c.out(0, c.dtype(0), std::move(out));
+  c.out(0, dtype, std::move(out));
 }
 
 void register_conv(OpRegistry& r) {
-  r.add({.domain = "", .type = "Conv", .infer = infer_conv, .eval = eval_conv});
+  r.add({.domain = "",
+         .type = "Conv",
+         .infer = [](InferCtx& c) { infer_conv(c, 1, c.dtype(0)); },
+         .eval = eval_conv});
 }
 
 }  // namespace lathe

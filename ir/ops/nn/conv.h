@@ -8,6 +8,7 @@ namespace lathe {
 // x [batch, channels, ...], w [features, channels / group, ...], bias [features] or null; attributes as of
 // Conv. Floats, doubles and halves (computed in float, rounded once).
 Tensor conv(const Tensor& x, const Tensor& w, const Tensor* bias, const Attrs& attrs);
-void infer_conv(InferCtx& c);  // Conv's type rule: inputs 0 and 1
+// Conv's type rule: the data is input 0, the weight input `weight`, the result of type `dtype`.
+void infer_conv(InferCtx& c, size_t weight, DType dtype);
 
 }  // namespace lathe

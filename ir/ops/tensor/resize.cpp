@@ -268,6 +268,7 @@ void eval_resize(EvalCtx& c) {
     used[static_cast<size_t>(k)] = true;
     taps[static_cast<size_t>(k)] = taps_of(c.attrs(), a);
   }
+  if (std::find(used.begin(), used.end(), true) == used.end()) return c.set(0, share(x, x.dims));
   Tensor y;
   if (nearest) {  // picks elements of any type
     Units u(x.dtype);
@@ -288,8 +289,7 @@ void eval_resize(EvalCtx& c) {
       t = std::move(picked);
     }
     y = u.leave(std::move(t));
-    if (!y.is_mutable() && crop) fail("cropping strings");
-    if (y.bytes().data() == x.bytes().data()) y = share(x, x.dims);
+    if (crop && x.dtype == DType::String) fail("cropping strings");
   } else {
     const DType t = x.dtype == DType::F64 ? DType::F64 : DType::F32;
     with_float(t, [&]<class T>() {
