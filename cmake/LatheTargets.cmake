@@ -36,22 +36,15 @@ function(lathe_benchmarks folder)
   endif()
 endfunction()
 
-# lathe_gtest(<target> <folder of tests/> [PER_BINARY]): one GoogleTest program per folder, run from the
-# repository's root with the programs' folder in LATHE_BIN. PER_BINARY makes it one ctest entry.
+# lathe_gtest(<target> <folder of tests/>): one GoogleTest program per folder and one ctest entry, run from the
+# repository's root with the programs' folder in LATHE_BIN. A process a test would take minutes.
 function(lathe_gtest target folder)
-  cmake_parse_arguments(arg "PER_BINARY" "" "" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/*.cpp)
   if(NOT sources)
     return()
   endif()
   add_executable(${target} ${sources})
   target_link_libraries(${target} PRIVATE lathe_tools GTest::gmock GTest::gtest_main)
-  set(environment "LATHE_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
-  if(arg_PER_BINARY)
-    add_test(NAME ${target} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(${target} PROPERTIES ENVIRONMENT "${environment}")
-  else()
-    gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
-      TEST_PREFIX "${folder}." PROPERTIES ENVIRONMENT "${environment}" LABELS ${folder})
-  endif()
+  add_test(NAME ${target} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${target} PROPERTIES ENVIRONMENT "LATHE_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
 endfunction()
