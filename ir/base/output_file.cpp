@@ -30,14 +30,21 @@ void write_all(int fd, const std::byte* data, size_t size, const std::filesystem
 }  // namespace
 
 OutputFile::OutputFile(std::filesystem::path target) : target_(std::move(target)) {
+  struct stat st {};
+  const bool exists = ::stat(target_.c_str(), &st) == 0;
+  if (exists && S_ISDIR(st.st_mode)) fail("{}: cannot write: it is a folder", target_.string());
+  if (exists && !S_ISREG(st.st_mode)) {  // a pipe or a device (/dev/null) is written to, not replaced
+    fd_ = ::open(target_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd_ < 0) fail("{}: cannot write: {}", target_.string(), std::strerror(errno));
+    return;
+  }
   const std::string pattern = target_.string() + ".tmp-" + std::to_string(::getpid());
   for (int i = 0; fd_ < 0; ++i) {
     temporary_ = pattern + "-" + std::to_string(i);
     fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (fd_ < 0 && errno != EEXIST) fail("{}: cannot create: {}", target_.string(), std::strerror(errno));
   }
-  struct stat st{};  // an existing target keeps its permissions
-  if (::stat(target_.c_str(), &st) == 0) (void)::fchmod(fd_, st.st_mode & 0777);
+  if (exists) (void)::fchmod(fd_, st.st_mode & 0777);  // an existing target keeps its permissions
   buffer_.reserve(kBuffer);
 }
 
@@ -67,7 +74,7 @@ void OutputFile::commit() {
   // place on the journalled file systems in use, and a flush of 90 MB would dominate the run time.
   if (::close(std::exchange(fd_, -1)) != 0)
     fail("{}: cannot write: {}", target_.string(), std::strerror(errno));
-  if (::rename(temporary_.c_str(), target_.c_str()) != 0)
+  if (!temporary_.empty() && ::rename(temporary_.c_str(), target_.c_str()) != 0)
     fail("{}: cannot replace: {}", target_.string(), std::strerror(errno));
   temporary_.clear();
 }

@@ -1,5 +1,5 @@
 // An output that is written beside its target and renamed into place by commit(). A failure or an exception
-// leaves the old file as it was and no temporary behind.
+// leaves the old file as it was and no temporary behind. A pipe or a device is written directly.
 #pragma once
 #include <cstddef>
 #include <filesystem>

@@ -3,8 +3,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
-#include <unordered_set>
+#include <set>
 
 #include "ir/base/error.h"
 #include "ir/base/mapped_file.h"
@@ -52,10 +53,10 @@ std::string location_of(const Tensor& t) {
   return {};
 }
 
-bool is_file_in(const std::filesystem::path& folder, const Tensor& t) {
-  struct stat st{};
-  if (::stat((folder / location_of(t)).c_str(), &st) != 0) return false;
-  return t.spelling->file->identity() == std::pair<uint64_t, uint64_t>(st.st_dev, st.st_ino);
+bool is_at(const std::filesystem::path& path, const MappedFile& file) {
+  struct stat st {};
+  return ::stat(path.c_str(), &st) == 0 &&
+         file.identity() == std::pair<uint64_t, uint64_t>(st.st_dev, st.st_ino);
 }
 
 std::string shard_name(const std::string& name, size_t i, size_t n) {
@@ -64,7 +65,7 @@ std::string shard_name(const std::string& name, size_t i, size_t n) {
 
 class Layout {
  public:
-  Layout(std::string name, int64_t shard_bytes) : name_(std::move(name)), shard_bytes_(shard_bytes) {}
+  explicit Layout(int64_t shard_bytes) : shard_bytes_(shard_bytes) {}
 
   void add(const Tensor& t) {
     const auto key = std::pair(t.bytes().data(), t.byte_size());
@@ -73,14 +74,20 @@ class Layout {
     tensors_.emplace_back(&t, it->second);
   }
 
-  void finish(ExternalPlan& plan) {
+  // Is any of the files that would be written under this name there already?
+  bool any(const std::string& name, const std::function<bool(const std::string&)>& is_taken) const {
     for (size_t i = 0; i < files_.size(); ++i)
-      files_[i].name = shard_bytes_ > 0 ? shard_name(name_, i, files_.size()) : name_;
+      if (is_taken(name_of(name, i))) return true;
+    return false;
+  }
+
+  void finish(const std::string& name, ExternalPlan& plan) {
+    for (size_t i = 0; i < files_.size(); ++i) files_[i].name = name_of(name, i);
     for (const auto& [t, place] : tensors_)
       plan.entries[t] = {{"location", files_[place.file].name},
                          {"offset", std::to_string(place.offset)},
                          {"length", std::to_string(t->byte_size())}};
-    plan.files = std::move(files_);
+    std::move(files_.begin(), files_.end(), std::back_inserter(plan.files));
   }
 
  private:
@@ -88,6 +95,10 @@ class Layout {
     size_t file = 0;
     uint64_t offset = 0;
   };
+
+  std::string name_of(const std::string& name, size_t i) const {
+    return shard_bytes_ > 0 ? shard_name(name, i, files_.size()) : name;
+  }
 
   Place place(wire::Bytes bytes) {
     const uint64_t unit = bytes.size() >= kPage ? kPage : kSmall;
@@ -103,11 +114,85 @@ class Layout {
     return {files_.size() - 1, offset};
   }
 
-  std::string name_;
   int64_t shard_bytes_;
   std::vector<DataFile> files_;
   std::map<std::pair<const std::byte*, size_t>, Place> places_;
   std::vector<std::pair<const Tensor*, Place>> tensors_;
+};
+
+// The data files that the model's tensors are still slices of.
+class SourceFiles {
+ public:
+  explicit SourceFiles(const Model& m) {
+    for_each_tensor(m, [&](const Tensor& t, bool) {
+      if (t.byte_size() == 0 || !is_external_as_loaded(t)) return;
+      Use& use = files_[t.spelling->file.get()];
+      const auto begin = static_cast<uint64_t>(t.bytes().data() - t.spelling->file->bytes().data());
+      use.ranges.emplace(begin, begin + t.byte_size());
+    });
+    for (auto& [file, use] : files_) {
+      uint64_t covered = 0, end = 0;
+      for (const auto& [from, to] : use.ranges) {
+        covered += to > std::max(from, end) ? to - std::max(from, end) : 0;
+        end = std::max(end, to);
+      }
+      use.mostly = covered >= file->bytes().size() / 2;
+    }
+  }
+
+  // Is half of the file's content, or more, still what the model needs?
+  bool mostly_used(const MappedFile* file) const { return files_.at(file).mostly; }
+  bool is_one_at(const std::filesystem::path& path) const {
+    return std::any_of(files_.begin(), files_.end(), [&](const auto& f) { return is_at(path, *f.first); });
+  }
+
+ private:
+  struct Use {
+    std::set<std::pair<uint64_t, uint64_t>> ranges;
+    bool mostly = false;
+  };
+  std::map<const MappedFile*, Use> files_;
+};
+
+std::string normal(const std::string& location) {
+  return std::filesystem::path(location).lexically_normal().string();
+}
+
+// Leaves tensors where their files say that they are: a data file stays as it is in the model's own folder,
+// and is copied whole into another one, so that offsets and checksums hold. A file of which the model uses
+// little is not copied.
+class Keeper {
+ public:
+  Keeper(std::filesystem::path folder, const std::string& model_name, const SourceFiles& sources,
+         ExternalPlan& plan)
+      : folder_(std::move(folder)), sources_(sources), plan_(plan), taken_{model_name} {}
+
+  bool keep(const Tensor& t, bool may_copy) {
+    const std::string location = normal(location_of(t));
+    const MappedFile& file = *t.spelling->file;
+    if (is_at(folder_ / location, file)) {
+      taken_.insert(location);
+    } else if (!copied_.contains(location)) {
+      if (!may_copy || !sources_.mostly_used(&file) || !taken_.insert(location).second) return false;
+      copied_.insert(location);
+      plan_.files.push_back(
+          {.name = location, .pieces = {{0, file.bytes()}}, .size = file.bytes().size(), .is_copy = true});
+    }
+    plan_.entries[&t] = t.spelling->external;
+    return true;
+  }
+
+  // A mapped file is not replaced: the model that names it must stay whole until the new one is in place, and
+  // after that too where it is another model.
+  bool is_taken(const std::string& name) const {
+    return taken_.contains(name) || sources_.is_one_at(folder_ / name);
+  }
+
+ private:
+  std::filesystem::path folder_;
+  const SourceFiles& sources_;
+  ExternalPlan& plan_;
+  std::set<std::string> taken_, copied_;
 };
 
 }  // namespace
@@ -121,36 +206,31 @@ ExternalPlan plan_external(const Model& m, const std::filesystem::path& folder, 
     fail_usage("external data name {}: must be a file name of its own beside the model", quote(name));
   check_location(name);
 
-  // A file that is written anew cannot keep what others have in the old one: repeat until no name is in both
-  // roles.
-  std::unordered_set<std::string> rewritten;
-  for (;;) {
-    ExternalPlan plan;
-    Layout layout(name, options.shard_bytes);
-    std::unordered_set<std::string> kept;
-    for_each_tensor(m, [&](const Tensor& t, bool is_initializer) {
-      const bool loaded = is_external_as_loaded(t);
-      const bool undefined = t.byte_size() == 0 && t.count() != 0;
-      if (t.dtype == DType::String || undefined || t.byte_size() == 0) {
-        if (loaded && options.external == External::keep) plan.entries[&t] = t.spelling->external;
-        return;
-      }
-      const bool wanted = options.external == External::all && is_initializer &&
-                          std::cmp_greater_equal(t.byte_size(), options.external_threshold);
-      if (options.external == External::none || (!loaded && !wanted)) return;
-      if (options.external == External::keep && !rewritten.contains(location_of(t)) &&
-          is_file_in(folder, t)) {
-        kept.insert(location_of(t));
-        plan.entries[&t] = t.spelling->external;
-      } else {
-        layout.add(t);
-      }
-    });
-    layout.finish(plan);
-    bool again = false;
-    for (const DataFile& f : plan.files) again |= kept.contains(f.name) && rewritten.insert(f.name).second;
-    if (!again) return plan;
+  const SourceFiles sources(m);
+  ExternalPlan plan;
+  Keeper keeper(folder, model_name, sources, plan);
+  Layout layout(options.shard_bytes);
+  const bool may_copy = options.external_name.empty() && options.shard_bytes == 0;
+  for_each_tensor(m, [&](const Tensor& t, bool is_initializer) {
+    const bool loaded = is_external_as_loaded(t);
+    if (t.dtype == DType::String || t.byte_size() == 0) {
+      if (loaded && options.external == External::keep) plan.entries[&t] = t.spelling->external;
+      return;
+    }
+    const bool wanted = options.external == External::all && is_initializer &&
+                        std::cmp_greater_equal(t.byte_size(), options.external_threshold);
+    if (options.external == External::none || (!loaded && !wanted)) return;
+    if (options.external == External::all || !keeper.keep(t, may_copy)) layout.add(t);
+  });
+  std::string free_name = name;
+  for (int i = 2; layout.any(free_name, [&](const std::string& file) { return keeper.is_taken(file); });
+       ++i) {
+    if (!options.external_name.empty())
+      fail_usage("external data name {}: the input's own data is in that file", quote(name));
+    free_name = fmt::format("{}.{}", name, i);
   }
+  layout.finish(free_name, plan);
+  return plan;
 }
 
 }  // namespace lathe

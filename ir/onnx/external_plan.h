@@ -12,13 +12,14 @@
 namespace lathe {
 
 struct DataFile {
-  std::string name;  // beside the model
+  std::string name;  // below the model's folder
   struct Piece {
     uint64_t offset;
     wire::Bytes bytes;
   };
   std::vector<Piece> pieces;  // by offset
   uint64_t size = 0;
+  bool is_copy = false;  // of a file that the model was loaded with, under the location that it had
 };
 
 struct ExternalPlan {
@@ -27,8 +28,9 @@ struct ExternalPlan {
 };
 
 // `folder` and `model_name` are those of the model file to be written. Tensors that share their bytes share
-// their place. Tensors that are still in the data file that they were loaded from, and in this very folder,
-// stay in it (External::keep).
+// their place. Under External::keep, tensors that are still slices of the data file that they were loaded
+// from keep their entries: into another folder that file is copied. A file that the model is mapped from is
+// never written.
 ExternalPlan plan_external(const Model& m, const std::filesystem::path& folder, const std::string& model_name,
                            const SaveOptions& options);
 

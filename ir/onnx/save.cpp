@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ir/base/error.h"
+#include "ir/base/mapped_file.h"
 #include "ir/base/output_file.h"
 #include "ir/onnx/external_plan.h"
 #include "ir/onnx/graph_save.h"
@@ -75,6 +77,46 @@ void write_data(OutputFile& out, const DataFile& file) {
   }
 }
 
+// The folders of a data file below the model's; those made are gone again unless all was written.
+class DataFolders {
+ public:
+  DataFolders() = default;
+  DataFolders(const DataFolders&) = delete;
+  DataFolders& operator=(const DataFolders&) = delete;
+  ~DataFolders() {
+    std::error_code ignored;
+    for (auto it = made_.rbegin(); it != made_.rend(); ++it) std::filesystem::remove(*it, ignored);
+  }
+  void make(const std::filesystem::path& folder, const std::filesystem::path& below) {
+    std::filesystem::path at = folder;
+    for (const auto& part : below.parent_path()) {
+      at /= part;
+      std::error_code error;
+      if (std::filesystem::is_symlink(at))
+        fail("{}: a link; data files are not written through links", at.string());
+      if (std::filesystem::create_directory(at, error)) made_.push_back(at);
+      if (error) fail("{}: cannot create: {}", at.string(), error.message());
+    }
+  }
+  void keep() { made_.clear(); }
+
+ private:
+  std::vector<std::filesystem::path> made_;
+};
+
+// The location of copied data comes from the model: it must not make lathe replace a file that has nothing to
+// do with it.
+void check_may_replace(const std::filesystem::path& model, const std::filesystem::path& target,
+                       const DataFile& file) {
+  if (!std::filesystem::exists(target) || std::filesystem::exists(model)) return;
+  const auto there = MappedFile::open(target);
+  if (there->bytes().size() != file.size || !std::ranges::equal(there->bytes(), file.pieces.front().bytes))
+    fail(
+        "{}: is there already, with other content than the input's data file (name another with "
+        "--external-name)",
+        target.string());
+}
+
 }  // namespace
 
 void save_model(const Model& m, const std::filesystem::path& path, const SaveOptions& options) {
@@ -93,11 +135,17 @@ void save_model(const Model& m, const std::filesystem::path& path, const SaveOpt
   encode(copy, plan, message, path.string());
 
   // All is written before anything is renamed, the model last: it never points to data that is not there.
+  DataFolders folders;
   std::list<OutputFile> outputs;
-  for (const DataFile& file : plan.files) write_data(outputs.emplace_back(folder / file.name), file);
+  for (const DataFile& file : plan.files) {
+    folders.make(folder, file.name);
+    if (file.is_copy) check_may_replace(path, folder / file.name, file);
+    write_data(outputs.emplace_back(folder / file.name), file);
+  }
   OutputFile& model_file = outputs.emplace_back(path);
   message.pieces([&](wire::Bytes piece) { model_file.write(piece); });
   for (OutputFile& file : outputs) file.commit();
+  folders.keep();
 }
 
 std::string serialize_model(const Model& m) {

@@ -25,7 +25,7 @@ struct Outcome {
 
 // Runs a program of LATHE_BIN in `dir`, for at most 60 s.
 Outcome run(const TempDir& dir, const std::string& program, std::vector<std::string> args,
-            rlim_t file_size = RLIM_INFINITY) {
+            rlim_t file_size = RLIM_INFINITY, const char* standard_output = nullptr) {
   const TempDir capture;
   const std::string path = std::string(std::getenv("LATHE_BIN")) + "/" + program;
   args.insert(args.begin(), program);
@@ -34,7 +34,8 @@ Outcome run(const TempDir& dir, const std::string& program, std::vector<std::str
   argv.push_back(nullptr);
   const pid_t child = ::fork();
   if (child == 0) {
-    const int out = ::open((capture / "out").c_str(), O_WRONLY | O_CREAT, 0600);
+    const std::string out_file = standard_output != nullptr ? standard_output : (capture / "out").string();
+    const int out = ::open(out_file.c_str(), O_WRONLY | O_CREAT, 0600);
     const int err = ::open((capture / "err").c_str(), O_WRONLY | O_CREAT, 0600);
     ::dup2(out, 1);
     ::dup2(err, 2);
@@ -119,16 +120,42 @@ TEST(CliBadInputTest, OldFileSurvivesAFullDisk) {
   EXPECT_EQ(read_file(dir / "out.onnx"), "old");
 }
 
+// As any user, root included: these places are not a matter of permissions.
 TEST(CliBadInputTest, UnwritableFolder) {
   const TempDir dir;
   dir.write("m.onnx", relu_model().str());
-  expect_refusal(run(dir, "onnx-opt", {"m.onnx", "-o", "missing/out.onnx", "--passes=cse"}),
-                 "missing/out.onnx: cannot create");
-  if (::geteuid() == 0) GTEST_SKIP() << "root may write anywhere";
-  std::filesystem::create_directory(dir / "locked");
-  std::filesystem::permissions(dir / "locked",
-                               std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
-  expect_refusal(run(dir, "onnx-opt", {"m.onnx", "-o", "locked/out.onnx", "--passes=cse"}), "cannot create");
+  dir.write("file", "old");
+  std::filesystem::create_directory(dir / "folder");
+  const auto to = [&](const std::string& out) {
+    return run(dir, "onnx-opt", {"m.onnx", "-o", out, "--passes=cse"});
+  };
+  expect_refusal(to("missing/out.onnx"), "missing/out.onnx: cannot create: No such file");
+  expect_refusal(to("file/out.onnx"), "file/out.onnx: cannot create: Not a directory");
+  expect_refusal(to("folder"), "folder: cannot write: it is a folder");
+  expect_refusal(to(std::string(300, 'x')), "cannot create: File name too long");
+  expect_refusal(to("/proc/out.onnx"), "/proc/out.onnx: cannot create");
+  expect_refusal(to("/dev/full"), "/dev/full: cannot write: No space left");
+  EXPECT_THAT(dir.list(), ElementsAre("file", "folder", "m.onnx"));
+  EXPECT_EQ(read_file(dir / "file"), "old");
+}
+
+TEST(CliBadInputTest, DevicesAreWrittenNotReplaced) {
+  const TempDir dir;
+  dir.write("m.onnx", relu_model().str());
+  EXPECT_EQ(run(dir, "onnx-opt", {"m.onnx", "-o", "/dev/null", "--passes=cse"}).code, 0);
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+}
+
+TEST(CliBadInputTest, StandardOutputThatIsFull) {
+  const TempDir dir;
+  dir.write("m.onnx", relu_model().str());
+  for (const std::vector<std::string>& args : {std::vector<std::string>{"onnx-opt", "m.onnx", "-o", "-"},
+                                               {"onnx-inspect", "m.onnx"},
+                                               {"onnx-opt", "--help"}}) {
+    const Outcome o = run(dir, args[0], {args.begin() + 1, args.end()}, RLIM_INFINITY, "/dev/full");
+    EXPECT_EQ(o.code, 3) << args[0];
+    EXPECT_THAT(o.err, HasSubstr("standard output"));
+  }
 }
 
 TEST(CliBadInputTest, SloppyFilesWarnAndGoOn) {

@@ -213,25 +213,97 @@ TEST(SaveExternal, KeepInPlaceLeavesTheDataFileAlone) {
   EXPECT_EQ(read_file(dir / "m.onnx"), before);
 }
 
-TEST(SaveExternal, KeepMovesTheDataWithTheModel) {
+TEST(SaveExternal, KeepCopiesTheDataIntoAnotherFolder) {
   const TempDir dir, other;
   save_model(weights_model(), dir / "m.onnx", {.external = External::all, .external_name = "shared.bin"});
   save_model(load_model(dir / "m.onnx"), other / "n.onnx");
-  EXPECT_THAT(other.list(), ElementsAre("n.onnx", "n.onnx.data"));
+  EXPECT_THAT(other.list(), ElementsAre("n.onnx", "shared.bin"));
+  EXPECT_EQ(read_file(other / "shared.bin"), read_file(dir / "shared.bin"));
+  expect_weights(other / "n.onnx");
+  save_model(load_model(dir / "m.onnx"), other / "n.onnx");  // again, over what is there
   expect_weights(other / "n.onnx");
 }
 
-TEST(SaveExternal, OverItsOwnMappedDataFile) {
+// A model beside its data at `location`, one float tensor of `floats` values from `offset` on.
+std::filesystem::path external_model(const TempDir& dir, const std::string& location, int64_t floats,
+                                     const std::string& offset) {
+  return dir.write(
+      "m/model.onnx",
+      model_with(
+          external_tensor("w", {floats},
+                          {{"location", location}, {"offset", offset}, {"checksum", std::string(40, '0')}}))
+          .str());
+}
+
+TEST(SaveExternal, KeepMakesTheFoldersOfALocation) {
+  const TempDir dir;
+  dir.write("m/deep/er/w.bin", std::string(16, 'w'));
+  const Model m = load_model(external_model(dir, "./deep/er/w.bin", 2, "8"));
+  const TempDir other;
+  save_model(m, other / "n.onnx");
+  EXPECT_EQ(read_file(other / "deep/er/w.bin"), std::string(16, 'w'));
+  const Model again = load_model(other / "n.onnx");  // entries as they were: offset, checksum and "./"
+  EXPECT_EQ(again.constant(again[again.main()].initializers[0])->spelling->external,
+            m.constant(m[m.main()].initializers[0])->spelling->external);
+  std::filesystem::create_directory(other / "bad.onnx");
+  std::filesystem::remove_all(other / "deep");
+  EXPECT_THROW(save_model(m, other / "bad.onnx"), Error);  // what was made for it is gone again
+  EXPECT_THAT(other.list(), ElementsAre("bad.onnx", "n.onnx"));
+}
+
+TEST(SaveExternal, KeepDropsAFileThatIsHardlyUsed) {
+  const TempDir dir, other;
+  dir.write("m/w.bin", std::string(4096, 'w'));
+  save_model(load_model(external_model(dir, "w.bin", 2, "8")), other / "n.onnx");
+  EXPECT_THAT(other.list(), ElementsAre("n.onnx", "n.onnx.data"));
+  EXPECT_EQ(std::filesystem::file_size(other / "n.onnx.data"), 8U);
+}
+
+TEST(SaveExternal, ALocationDoesNotReplaceAFileOfOthers) {
+  const TempDir dir, other;
+  dir.write("m/notes.txt", std::string(8, 'w'));
+  other.write("notes.txt", "mine");
+  const Model m = load_model(external_model(dir, "notes.txt", 2, "0"));
+  EXPECT_THROW(save_model(m, other / "n.onnx"), Error);
+  EXPECT_THAT(other.list(), ElementsAre("notes.txt"));
+  EXPECT_EQ(read_file(other / "notes.txt"), "mine");
+  save_model(m, other / "n.onnx", {.external_name = "n.bin"});
+  EXPECT_THAT(other.list(), ElementsAre("n.bin", "n.onnx", "notes.txt"));
+}
+
+TEST(SaveExternal, ALocationIsNotFollowedThroughALink) {
+  const TempDir dir, other;
+  dir.write("m/sub/w.bin", std::string(8, 'w'));
+  other.write("elsewhere/x", "x");
+  std::filesystem::create_directory_symlink(other / "elsewhere", other / "sub");
+  EXPECT_THROW(save_model(load_model(external_model(dir, "sub/w.bin", 2, "0")), other / "n.onnx"), Error);
+  EXPECT_THAT(other.list(), ElementsAre("elsewhere", "sub"));
+  EXPECT_FALSE(std::filesystem::exists(other / "elsewhere/w.bin"));
+}
+
+TEST(SaveExternal, ADataFileNamedAsTheModel) {
+  const TempDir dir, other;
+  dir.write("m/n.onnx", std::string(8, 'w'));
+  save_model(load_model(external_model(dir, "n.onnx", 2, "0")), other / "n.onnx");
+  EXPECT_THAT(other.list(), ElementsAre("n.onnx", "n.onnx.data"));
+  EXPECT_EQ(load_model(other / "n.onnx").info.opsets, load_model(dir / "m/model.onnx").info.opsets);
+}
+
+TEST(SaveExternal, ItsOwnMappedDataFileIsNotReplaced) {
   const TempDir dir;
   save_model(weights_model(), dir / "m.onnx", {.external = External::all});
+  const std::string data = read_file(dir / "m.onnx.data");
   Model m = load_model(dir / "m.onnx");
-  // A changed weight, and the others from the very file that is replaced.
   m.set_constant(value_named(m, "b"), std::make_shared<const Tensor>(Tensor::full(DType::F32, {1024}, 7)));
   save_model(m, dir / "m.onnx", {.external = External::all});
   const Model again = load_model(dir / "m.onnx");
   EXPECT_EQ(again.constant(value_named(again, "a"))->as_double(0), 2048);
   EXPECT_EQ(again.constant(value_named(again, "b"))->as_double(0), 7);
-  EXPECT_THAT(dir.list(), ElementsAre("m.onnx", "m.onnx.data"));
+  EXPECT_THAT(dir.list(), ElementsAre("m.onnx", "m.onnx.data", "m.onnx.data.2"));
+  EXPECT_EQ(read_file(dir / "m.onnx.data"), data);
+  EXPECT_THROW(
+      save_model(again, dir / "m.onnx", {.external = External::all, .external_name = "m.onnx.data.2"}),
+      Error);
 }
 
 TEST(SaveExternal, TiedTensorsAreStoredOnce) {
