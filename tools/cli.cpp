@@ -39,11 +39,11 @@ po::variables_map parse(const Program& program, int argc, char** argv, const po:
     std::cout << program.name << ": " << program.summary << "\n\nUsage: " << program.usage << "\n\n"
               << visible << "\nExamples:\n"
               << program.examples;
-    std::exit(0);
+    throw Answered();
   }
   if (vars.count("version") > 0) {
     std::cout << program.name << " (lathe) " << version() << "\n";
-    std::exit(0);
+    throw Answered();
   }
   return vars;
 }
@@ -60,7 +60,11 @@ int guarded(const std::string& program, const std::function<int()>& body) {
     fmt::print(stderr, "{}: {}error:{} {}\n", program, p.red, p.reset, line);
   };
   try {
-    const int code = body();
+    int code = 0;
+    try {
+      code = body();
+    } catch (const Answered&) {
+    }
     std::cout.flush();
     if (!std::cout || std::fflush(stdout) != 0) {
       say("cannot write to standard output");

@@ -19,6 +19,9 @@ struct Program {
   std::string examples;  // ready lines with a comment each
 };
 
+// Thrown once a question such as --help has been answered: the program ends well.
+struct Answered {};
+
 // Parses argv. --help and --version are added, answered and end the program (exit 0); what does not parse is
 // a usage error. `hidden` holds positional arguments and what help need not show.
 po::variables_map parse(const Program& program, int argc, char** argv, const po::options_description& options,

@@ -89,7 +89,7 @@ Options read_options(int argc, char** argv) {
   const auto v = cli::parse(kProgram, argc, argv, describe(), hidden, positional);
   if (v.count("list-passes") > 0) {
     std::cout << view::list_passes();
-    std::exit(0);
+    throw cli::Answered();
   }
   if (v.count("model") == 0) fail_usage("no model given (try onnx-opt --help)");
   o.inputs = v["model"].as<std::vector<std::string>>();

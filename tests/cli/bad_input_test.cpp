@@ -149,11 +149,12 @@ TEST(CliBadInputTest, DevicesAreWrittenNotReplaced) {
 TEST(CliBadInputTest, StandardOutputThatIsFull) {
   const TempDir dir;
   dir.write("m.onnx", relu_model().str());
-  for (const std::vector<std::string>& args : {std::vector<std::string>{"onnx-opt", "m.onnx", "-o", "-"},
-                                               {"onnx-inspect", "m.onnx"},
-                                               {"onnx-opt", "--help"}}) {
-    const Outcome o = run(dir, args[0], {args.begin() + 1, args.end()}, RLIM_INFINITY, "/dev/full");
-    EXPECT_EQ(o.code, 3) << args[0];
+  using Args = std::vector<std::string>;
+  for (const auto& [program, args] :
+       {std::pair("onnx-opt", Args{"m.onnx", "-o", "-"}), std::pair("onnx-inspect", Args{"m.onnx"}),
+        std::pair("onnx-opt", Args{"--help"})}) {
+    const Outcome o = run(dir, program, args, RLIM_INFINITY, "/dev/full");
+    EXPECT_EQ(o.code, 3) << program;
     EXPECT_THAT(o.err, HasSubstr("standard output"));
   }
 }
