@@ -1,65 +1,16 @@
-"""Kernels of the ops that the passes emit, against onnxruntime's, over attributes, types and shapes."""
+"""Kernels of the ops that the passes emit and of com.microsoft, against onnxruntime's, over attributes, types and shapes."""
 
 from __future__ import annotations
 
 import itertools
-import pathlib
 
 import numpy as np
-import onnx
-import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-MS = "com.microsoft"
+from ops_ort import Case, check
+
 F32, F16 = np.float32, np.float16
-
-
-class Case:
-    """One node; inputs by position, None is an omitted one."""
-
-    def __init__(self, op, inputs, domain=MS, outputs=1, tol=1e-5, opset=21, **attrs):
-        self.op, self.inputs, self.domain, self.tol, self.opset, self.attrs = op, inputs, domain, tol, opset, attrs
-        self.outputs = [f"y{i}" for i in range(outputs)] if isinstance(outputs, int) else outputs
-
-    def model(self, constants: bool = False) -> onnx.ModelProto:
-        names = ["" if x is None else f"x{i}" for i, x in enumerate(self.inputs)]
-        while names and not names[-1]:
-            names.pop()
-        node = helper.make_node(self.op, names, self.outputs, domain=self.domain, **self.attrs)
-        inputs = [
-            helper.make_tensor_value_info(f"x{i}", helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
-            for i, x in enumerate(self.inputs)
-            if x is not None
-        ]
-        outputs = [helper.make_empty_tensor_value_info(o) for o in self.outputs if o]
-        graph = helper.make_graph([node], "g", inputs, outputs)
-        opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid(MS, 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=10)
-
-    def feeds(self):
-        return {f"x{i}": x for i, x in enumerate(self.inputs) if x is not None}
-
-
-def check(run, tmp_path: pathlib.Path, case: Case):
-    path = tmp_path / "m.onnx"
-    onnx.save(case.model(), path)
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    wanted = [o for o in case.outputs if o]
-    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    want = session.run(wanted, case.feeds())
-    np.savez(tmp_path / "in.npz", **case.feeds())
-    run("onnx-run", path, "-i", tmp_path / "in.npz", "-o", tmp_path / "out.npz").ok()
-    got = np.load(tmp_path / "out.npz")
-    for name, w in zip(wanted, want):
-        g = got[name]
-        assert g.shape == w.shape and g.dtype == w.dtype, f"{name}: {w.dtype}{w.shape} became {g.dtype}{g.shape}"
-        a, b = g.astype(np.float64), w.astype(np.float64)
-        scale = max(1.0, float(np.abs(b).max(initial=0)))
-        worst = float(np.abs(a - b).max(initial=0))
-        assert worst <= case.tol * scale, f"{name}: {worst} away at scale {scale}"
 
 
 rng = np.random.default_rng(7)
@@ -134,7 +85,31 @@ def nbits():
     yield Case("MatMulNBits", [normal(5, 64), w, scales, (rng.random((12, 4)) * 15).astype(F32)], K=64, N=12, bits=4, block_size=16)
     yield Case("MatMulNBits", [normal(5, 64), w, scales, None, ints(0, 4, 64)], K=64, N=12, bits=4, block_size=16)
     yield Case("MatMulNBits", [normal(5, 64, dtype=F16), w, scales.astype(F16)], K=64, N=12, bits=4, block_size=16, tol=5e-3)
+    for bits, block in itertools.product((2, 4, 8), (16, 64, 128)):
+        k, n = 160, 12
+        blocks = -(-k // block)
+        w, scales = bytes_of(n, blocks, block * bits // 8), (rng.random((n, blocks)) * 0.1 + 0.01).astype(F32)
+        packed, real = bytes_of(n, -(-blocks * bits // 8)), (rng.random((n, blocks)) * 15).astype(F32)
+        order = np.sort(ints(0, blocks, k))
+        for z in (None, packed, *((real,) if bits == 4 else ())):
+            yield Case("MatMulNBits", [normal(2, 3, k), w, scales, z], K=k, N=n, bits=bits, block_size=block, tol=5e-5)
+            yield Case("MatMulNBits", [normal(1, k), w, scales, z, None, normal(n)], K=k, N=n, bits=bits, block_size=block, tol=5e-5)
+        if bits == 4:  # with g_idx onnxruntime's CPU kernel takes no notice of zero points
+            yield Case("MatMulNBits", [normal(2, 3, k), w, scales, None, order], K=k, N=n, bits=bits, block_size=block, tol=5e-5)
     table, idx = ints(0, 256, 9, 16, dtype=np.uint8), ints(0, 9, 2, 3, dtype=np.int64)
+    for kind, low, axis, quant in itertools.product((TensorProto.INT4, TensorProto.UINT4), (0, 1), (0, 1, 2), (0, 1, 2)):
+        if axis == quant:
+            continue
+        shape = [6, 48, 5] if quant == 1 else [48, 6, 5] if quant == 0 else [6, 5, 48]
+        low = -8 if kind == TensorProto.INT4 else 0
+        small = list(shape)
+        small[quant] = 3
+        data = helper.make_tensor("", kind, shape, ints(low, low + 16, int(np.prod(shape))))
+        zero = helper.make_tensor("", kind, small, ints(low, low + 16, int(np.prod(small))))
+        scales = (rng.random(small) * 0.1).astype(F32)
+        index = ints(-5, 5, 2, 3, dtype=np.int32)
+        yield Case("GatherBlockQuantized", [data, index, scales, zero], block_size=16, gather_axis=axis, quantize_axis=quant)
+        yield Case("GatherBlockQuantized", [data, index, scales.astype(F16)], block_size=16, gather_axis=axis, quantize_axis=quant, tol=2e-3)
     for bits in (4, 8):
         width = 16 * 8 // bits
         scales = (rng.random((9, width // 16)) * 0.1).astype(F32)
@@ -301,13 +276,122 @@ def standard_attention():
         yield Case("RotaryEmbedding", [normal(2, 5, 24), normal(2, 5, 4), normal(2, 5, 4)], domain="", opset=23, interleaved=inter, num_heads=3)
 
 
+def bytes_of(*shape, dtype=np.uint8):
+    return ints(*((0, 256) if dtype == np.uint8 else (-128, 128)), *shape, dtype=dtype)
+
+
+def scale(value):
+    return np.array(value, F32)
+
+
+# A step of the result: sums and quotients that meet a half may round to either side.
+STEP = {"tol": 1}
+
+
+def bytewise():
+    """QLinear ops: within one step of the result's scale."""
+    for t in (np.uint8, np.int8):
+        z = [np.array(v, t) for v in (3, 7, 5, 100)]
+        a = [bytes_of(2, 3, 8, dtype=t), scale(0.04), z[0]]
+        for other in ((2, 3, 8), (8,), (3, 1), (1,)):
+            b = [bytes_of(*other, dtype=t), scale(0.03), z[1]]
+            yield Case("QLinearAdd", [*a, *b, scale(0.06), z[2]], **STEP)
+            yield Case("QLinearMul", [*a, *b, scale(0.2), z[2]], **STEP)
+        yield Case("QLinearLeakyRelu", [*a, scale(0.05), z[1]], alpha=0.2, constant=(1, 2, 3, 4), **STEP)
+        yield Case("QLinearSigmoid", [*a, scale(0.004), z[2]], constant=(1, 2, 3, 4), **STEP)
+        for axis, opset in itertools.product((-1, 1, 0), (12, 13)):
+            low = np.array(0 if t == np.uint8 else -128, t)
+            yield Case("QLinearSoftmax", [bytes_of(2, 3, 8, dtype=t), scale(0.05), z[0], scale(1 / 256), low], axis=axis,
+                       node={"opset": opset}, constant=(1, 2, 3, 4), **STEP)
+        yield Case("QLinearConcat", [scale(0.05), z[2], *a, bytes_of(2, 2, 8, dtype=t), scale(0.03), z[1]], axis=1, **STEP)
+        yield Case("QLinearWhere", [rng.random((2, 3, 1)) > 0.5, *a, bytes_of(8, dtype=t), scale(0.03), z[1], scale(0.05), z[2]], constant=(2, 3, 5, 6, 7, 8), **STEP)
+        for last in (0, 1):
+            shape = (2, 7, 6, 3) if last else (2, 3, 7, 6)
+            x = [bytes_of(*shape, dtype=t), scale(0.04), z[0], scale(0.03), z[1]]
+            yield Case("QLinearGlobalAveragePool", x, channels_last=last, **STEP)
+            for pad, ceil in itertools.product((0, 1), (0, 1)):
+                yield Case("QLinearAveragePool", x, channels_last=last, kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1],
+                           count_include_pad=pad, ceil_mode=ceil, **STEP)
+
+
+def byte_products():
+    for t, s, per in itertools.product((np.uint8, np.int8), (np.uint8, np.int8), (False, True)):
+        if t == np.int8 and s == np.uint8:
+            continue
+        for ta, tb in itertools.product((0, 1), (0, 1)):
+            a, b = bytes_of(*((4, 3) if ta else (3, 4)), dtype=t), bytes_of(*((5, 4) if tb else (4, 5)), dtype=s)
+            bs = (rng.random(5) * 0.02 + 0.01).astype(F32) if per else scale(0.02)
+            bz = bytes_of(5, dtype=s) if per else np.array(4, s)
+            x = [a, scale(0.03), np.array(9, t), b, bs, bz]
+            c = ints(-500, 500, 5, dtype=np.int32)
+            yield Case("QGemm", x, transA=ta, transB=tb, constant=(3, 5))
+            yield Case("QGemm", [*x, c], transA=ta, transB=tb, alpha=0.7, constant=(3, 5))
+            yield Case("QGemm", [*x, c, scale(0.5), np.array(6, t)], transA=ta, transB=tb, constant=(3, 5), **STEP)
+    for t in (np.uint8, np.int8):
+        b = bytes_of(4, 5, dtype=t)
+        z = np.array(7, t)
+        yield Case("DynamicQuantizeMatMul", [normal(2, 3, 4), b, scale(0.02), z, normal(5)], constant=(1, 3))
+        yield Case("DynamicQuantizeMatMul", [normal(3, 4), b, (rng.random(5) * 0.02 + 0.01).astype(F32), bytes_of(5, dtype=t)], constant=(1, 3))
+        yield Case("DynamicQuantizeMatMul", [normal(3, 4), b, scale(0.02)], constant=(1, 3))
+        yield Case("MatMulIntegerToFloat", [bytes_of(3, 4), b, scale(0.1), scale(0.03), np.array(3, np.uint8), z, normal(5)])
+        yield Case("MatMulIntegerToFloat", [bytes_of(2, 3, 4), b, scale(0.1), (rng.random(5) + 0.1).astype(F32)])
+    x, s1 = normal(3, 4, 6) * F32(4), scale(0.05)
+    for t in (np.uint8, np.int8, np.uint16, np.int16):
+        z = np.array(11, t)
+        yield Case("QuantizeLinear", [x, s1, z], tol=0)
+        yield Case("QuantizeLinear", [x, np.array([0.1, 0.2, 0.3, 0.05], F32), ints(0, 100, 4, dtype=t)], axis=1, tol=0)
+        yield Case("DequantizeLinear", [ints(0, 120, 3, 4, dtype=t), s1, z])
+        yield Case("DequantizeLinear", [ints(0, 120, 3, 4, dtype=t), np.array([0.1, 0.2, 0.3], F32), ints(0, 100, 3, dtype=t)], axis=0)
+    yield Case("DequantizeLinear", [ints(-900, 900, 3, 4, dtype=np.int32), s1])
+
+
+def byte_transformers():
+    b, s, d, n = 2, 6, 16, 4
+    for t, per in itertools.product((np.uint8, np.int8), (False, True)):
+        x, w, bias = bytes_of(b, s, d), bytes_of(d, 3 * d, dtype=t), normal(3 * d)
+        ws = (rng.random(3 * d) * 0.002 + 0.001).astype(F32) if per else scale(0.002)
+        wz = bytes_of(3 * d, dtype=t) if per else np.array(5, t)
+        head = [x, w, bias, scale(0.03), ws]
+        for mask, uni in itertools.product((None, mask_of(b, s), np.array([4, 6], np.int32)), (0, 1)):
+            yield Case("QAttention", [*head, mask, np.array(128, np.uint8), wz], num_heads=n, unidirectional=uni, constant=(1, 7))
+        yield Case("QAttention", [*head, None, np.array(128, np.uint8), wz, normal(2, b, n, 3, 4)], num_heads=n, outputs=2, unidirectional=1, constant=(1, 7))
+        tables = [bytes_of(k, 8, dtype=t) for k in (11, 6, 2)] + [bytes_of(8, dtype=t), bytes_of(8, dtype=t)]
+        scales, zeros = [scale(v) for v in (0.1, 0.2, 0.05, 0.03, 0.04)], [np.array(v, t) for v in (1, 2, 3, 4, 5)]
+        ids, seg = ints(0, 11, 2, 5), ints(0, 2, 2, 5)
+        yield Case("QEmbedLayerNormalization", [ids, seg, *tables, mask_of(2, 5), *scales, *zeros], outputs=2)
+        yield Case("QEmbedLayerNormalization", [ids, None, *tables[:2], None, *tables[3:], None, *scales[:2], None, *scales[3:], *zeros[:2], None, *zeros[3:]], outputs=2)
+
+
+def byte_lstm():
+    steps, b, i, h = 4, 2, 5, 6
+    for t, direction, per, more in itertools.product((np.uint8, np.int8), ("forward", "reverse", "bidirectional"), (False, True), (False, True)):
+        d = 2 if direction == "bidirectional" else 1
+        ws = [(rng.random((d, 4 * h) if per else (d,)) * 0.005 + 0.002).astype(F32) for _ in range(2)]
+        wz = [np.full((d, 4 * h) if per else (d,), 128 if t == np.uint8 else 0, t) for _ in range(2)]
+        extra = [np.array([4, 2], np.int32), normal(d, b, h), normal(d, b, h), normal(d, 3 * h)] if more else [None] * 4
+        yield Case("DynamicQuantizeLSTM", [normal(steps, b, i), bytes_of(d, i, 4 * h, dtype=t), bytes_of(d, h, 4 * h, dtype=t), normal(d, 8 * h), *extra, ws[0], wz[0], ws[1], wz[1]],
+                   outputs=3, hidden_size=h, direction=direction, constant=(1, 2, 8, 9, 10, 11), tol=1e-4)
+
+
+def matrices():
+    for t, tol in ((F32, 1e-4), (np.float64, 1e-9)):
+        yield Case("Inverse", [normal(2, 3, 4, 4, dtype=t)], tol=tol)
+        yield Case("Inverse", [normal(5, 5, dtype=t)], tol=tol)
+    for t in (F32, np.float64, np.int64):
+        for k, upper in itertools.product((None, -7, -1, 0, 2, 9), (0, 1)):
+            yield Case("Trilu", [(normal(2, 4, 5) * 5).astype(t), None if k is None else np.array(k, np.int64)], upper=upper, tol=0)
+    for c in (normal(3, 5), normal(5), normal(3, 1), normal(1), None):
+        for act, more in (("Relu", {}), ("Tanh", {}), ("Sigmoid", {}), ("LeakyRelu", {"activation_alpha": 0.2}),
+                          ("HardSigmoid", {"activation_alpha": 0.3, "activation_beta": 0.4})):
+            yield Case("FusedGemm", [normal(3, 4), normal(4, 5), c], activation=act, alpha=0.5, beta=2.0, **more)
+
+
 GROUPS = {
     f.__name__: f
-    for f in (gelus, norms, products, nbits, self_attention, multi_head, group_query, rotary, recurrent, quantized, resizes, standard_attention)
+    for f in (gelus, norms, products, nbits, self_attention, multi_head, group_query, rotary, recurrent, quantized, bytewise, byte_products,
+              byte_transformers, byte_lstm, matrices, resizes, standard_attention)
 }
-CASES = [pytest.param(c, id=f"{name}-{i}-{c.op}") for name, make in GROUPS.items() for i, c in enumerate(make())]
 
-
-@pytest.mark.parametrize("case", CASES)
-def test_agrees_with_onnxruntime(run, tmp_path, case):
-    check(run, tmp_path, case)
+@pytest.mark.parametrize("name", GROUPS)
+def test_agrees_with_onnxruntime(run, tmp_path, name):
+    check(run, tmp_path, GROUPS[name]())

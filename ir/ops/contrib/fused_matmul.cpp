@@ -1,7 +1,8 @@
-// FusedMatMul, FusedGemm (com.microsoft).
+// FusedMatMul, FusedMatMulActivation, FusedGemm (com.microsoft).
 #include <algorithm>
 #include <cmath>
 
+#include "ir/ops/call_op.h"
 #include "ir/ops/contrib/activation.h"
 #include "ir/ops/contrib/shapes.h"
 #include "ir/ops/math/gemm_kernel.h"
@@ -122,6 +123,39 @@ void eval_fused_matmul(EvalCtx& c) {
   });
 }
 
+// ---------------------------------------------------------------- FusedMatMulActivation
+
+// The activation is an op of the main domain; its parameters are the node's activation_* attributes.
+void eval_fused_matmul_activation(EvalCtx& c) {
+  struct Activation {
+    const char* name;
+    std::vector<const char*> parameters;
+  };
+  static const Activation known[] = {
+      {"Elu", {"alpha"}},
+      {"HardSigmoid", {"alpha", "beta"}},
+      {"LeakyRelu", {"alpha"}},
+      {"LogSoftmax", {"axis"}},
+      {"Relu", {}},
+      {"Selu", {"alpha", "gamma"}},
+      {"Sigmoid", {}},
+      {"Softmax", {"axis"}},
+      {"Softplus", {}},
+      {"Softsign", {}},
+      {"Tanh", {}},
+      {"ThresholdedRelu", {"alpha"}},
+  };
+  const std::string name = c.attrs().s("activation", "");
+  const auto* a =
+      std::find_if(std::begin(known), std::end(known), [&](const auto& k) { return k.name == name; });
+  if (a == std::end(known)) fail("activation '{}'", name);
+  Attrs attrs;
+  for (const char* parameter : a->parameters)
+    if (const AttrValue* v = c.attrs().find("activation_" + std::string(parameter))) attrs.set(parameter, *v);
+  auto product = call_op(c, kMicrosoft, "FusedMatMul", c.attrs(), {c.in(0), c.in(1)});
+  c.set(0, std::move(call_op(c, "", name, std::move(attrs), product).at(0)));
+}
+
 // ---------------------------------------------------------------- FusedGemm
 
 void infer_fused_gemm(InferCtx& c) {
@@ -172,6 +206,7 @@ void eval_fused_gemm(EvalCtx& c) {
 void register_contrib_fused_matmul(OpRegistry& r) {
   r.add({kMicrosoft, "FusedGemm", infer_fused_gemm, eval_fused_gemm});
   r.add({kMicrosoft, "FusedMatMul", infer_fused_matmul, eval_fused_matmul});
+  r.add({kMicrosoft, "FusedMatMulActivation", infer_fused_matmul, eval_fused_matmul_activation});
 }
 
 }  // namespace lathe

@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "ir/ops/math/gemm_kernel.h"
+#include "ir/ops/quant/affine.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {
@@ -75,7 +76,7 @@ std::vector<RecurrentActivation> recurrent_activations(const Attrs& attrs,
   return out;
 }
 
-void infer_recurrent(InferCtx& c, size_t state_outputs) {
+void infer_recurrent(InferCtx& c, size_t state_outputs, size_t hidden_axis) {
   const Shape *x = c.shape(0), *r = c.shape(2);
   if (x != nullptr && x->size() != 3) c.contradiction(fmt::format("X has rank {}, not 3", x->size()));
   const bool batch_first = c.attrs().i("layout", 0) != 0;
@@ -83,7 +84,9 @@ void infer_recurrent(InferCtx& c, size_t state_outputs) {
             batch = x != nullptr ? (*x)[batch_first ? 0 : 1] : Dim::unknown();
   const auto d = static_cast<int64_t>(direction_count(c.attrs()));
   const int64_t size = c.attrs().i("hidden_size", 0);
-  const Dim hidden = size > 0 ? Dim(size) : r != nullptr && r->size() == 3 ? (*r)[2] : Dim::unknown();
+  const Dim hidden = size > 0                         ? Dim(size)
+                     : r != nullptr && r->size() == 3 ? (*r)[hidden_axis]
+                                                      : Dim::unknown();
   c.out(0, c.dtype(0), batch_first ? Shape{batch, steps, d, hidden} : Shape{steps, d, batch, hidden});
   for (size_t i = 1; i <= state_outputs; ++i)
     c.out(i, c.dtype(0), batch_first ? Shape{batch, d, hidden} : Shape{d, batch, hidden});
@@ -139,10 +142,19 @@ Tensor Recurrence<T>::state(EvalCtx& c, size_t i) const {
 }
 
 template <class T>
+Tensor Recurrence<T>::as_bytes(const T* values, std::vector<int64_t> dims) const {
+  const auto n = static_cast<size_t>(element_count(dims));
+  const Tensor t = Tensor::of<T>(dtype_of<T>, std::move(dims), std::span(values, n));
+  const DynamicScale s = dynamic_scale(convert(t, DType::F32));
+  return dequantize(quantize(t, s.scale, &s.zero, DType::U8, {}), s.scale, &s.zero, dtype_of<T>, {});
+}
+
+template <class T>
 Tensor Recurrence<T>::project(size_t d) const {
   const int64_t n = gates * hidden;
   Tensor out = Tensor::uninitialized(dtype_of<T>, {steps, batch, n});
-  gemm_batch(Gemm<T>{false, true, steps * batch, n, inputs, 1, 0, inputs, inputs, n}, x.data<T>().data(),
+  const Tensor from = dynamic_bytes ? as_bytes(x.data<T>().data(), x.dims) : x;
+  gemm_batch(Gemm<T>{false, true, steps * batch, n, inputs, 1, 0, inputs, inputs, n}, from.data<T>().data(),
              w.data<T>().data() + static_cast<int64_t>(d) * n * inputs, out.mutable_data<T>().data(), {{}});
   return out;
 }
@@ -151,7 +163,9 @@ template <class T>
 void Recurrence<T>::recur(size_t d, int64_t first_gate, int64_t count, const T* h, T* out) const {
   const int64_t n = count * hidden;
   const T* weights = r.data<T>().data() + (static_cast<int64_t>(d) * gates + first_gate) * hidden * hidden;
-  gemm_batch(Gemm<T>{false, true, batch, n, hidden, 1, 0, hidden, hidden, n}, h, weights, out, {{}});
+  const Tensor rounded = dynamic_bytes ? as_bytes(h, {batch, hidden}) : Tensor();
+  gemm_batch(Gemm<T>{false, true, batch, n, hidden, 1, 0, hidden, hidden, n},
+             dynamic_bytes ? rounded.data<T>().data() : h, weights, out, {{}});
 }
 
 template <class T>
@@ -167,7 +181,7 @@ void Recurrence<T>::run(EvalCtx& c, const Begin& begin, const Step& step, DType 
     const Tensor xw = project(d);
     T* h = last.mutable_data<T>().data() + static_cast<int64_t>(d) * batch * hidden;
     for (int64_t t = 0; t < steps; ++t) {
-      begin(d, h);
+      begin(d, t, h);
       for (int64_t b = 0; b < batch; ++b) {
         if (t >= lengths[static_cast<size_t>(b)]) continue;
         const int64_t at = place(d, b, t), dir = static_cast<int64_t>(d);

@@ -12,8 +12,8 @@
 
 namespace lathe {
 
-// Types of Y, Y_h and (state_outputs = 2) Y_c.
-void infer_recurrent(InferCtx& c, size_t state_outputs);
+// Types of Y, Y_h and (state_outputs = 2) Y_c. hidden_axis: of R, the one as long as the state.
+void infer_recurrent(InferCtx& c, size_t state_outputs, size_t hidden_axis = 2);
 
 // One of ONNX's recurrent activation functions with its parameters.
 struct RecurrentActivation {
@@ -74,6 +74,7 @@ struct Recurrence {
   size_t directions = 1;
   bool reverse_first = false;    // direction = reverse
   bool batch_first = false;      // layout = 1
+  bool dynamic_bytes = false;    // operands of products with weights are rounded to 8 bits over their range
   double clip = 0;               // 0: none
   std::vector<int64_t> lengths;  // by batch entry
   Tensor x, w, r, bias,
@@ -104,12 +105,16 @@ struct Recurrence {
   }
 
   // Runs every direction. step(d, b, xw, h) computes entry b's new state in place from its projected input;
-  // begin(d, h) is called before each time step with the states of the whole batch.
-  using Begin = std::function<void(size_t d, const T* h)>;
+  // begin(d, t, h) is called before each time step with the states of the whole batch.
+  using Begin = std::function<void(size_t d, int64_t t, const T* h)>;
   using Step = std::function<void(size_t d, int64_t b, const T* xw, T* h)>;
   void run(EvalCtx& c, const Begin& begin, const Step& step, DType dtype) const;
   // Sets output i from [directions, batch, hidden].
   void set_state(EvalCtx& c, size_t i, const Tensor& t, DType dtype) const;
+
+ private:
+  // Quantized and back.
+  Tensor as_bytes(const T* values, std::vector<int64_t> dims) const;
 };
 
 }  // namespace lathe

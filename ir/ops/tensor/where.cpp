@@ -177,7 +177,8 @@ void eval_non_zero(EvalCtx& c) {
 void register_where(OpRegistry& r) {
   r.add({"", "Compress", infer_compress, eval_compress, Exactness::bitwise});
   r.add({"", "NonZero", infer_non_zero, eval_non_zero, Exactness::bitwise});
-  r.add({"", "Trilu", infer_trilu, eval_trilu, Exactness::bitwise});
+  for (const char* domain : {"", "com.microsoft"})
+    r.add({domain, "Trilu", infer_trilu, eval_trilu, Exactness::bitwise});
   r.add({"", "Where", infer_where, eval_where, Exactness::bitwise, false, true});
 }
 
