@@ -16,16 +16,6 @@ add_library(lathe::eigen ALIAS lathe_eigen)
 find_path(LATHE_EIGEN_INCLUDE Eigen/Core PATH_SUFFIXES eigen3 REQUIRED)
 target_include_directories(lathe_eigen SYSTEM INTERFACE ${LATHE_EIGEN_INCLUDE})
 
-# The serial flavour: threads are ours (oneTBB), and its results do not depend on their number.
-find_path(LATHE_CBLAS_INCLUDE cblas.h
-  PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial openblas-serial openblas REQUIRED)
-find_library(LATHE_OPENBLAS openblas
-  PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial openblas-serial REQUIRED)
-add_library(lathe_openblas INTERFACE)
-add_library(lathe::openblas ALIAS lathe_openblas)
-target_include_directories(lathe_openblas SYSTEM INTERFACE ${LATHE_CBLAS_INCLUDE})
-target_link_libraries(lathe_openblas INTERFACE ${LATHE_OPENBLAS})
-
 # onnx lies in a cache outside the build folder, shared by clones and worktrees; `dev` names it by the same rule.
 if(NOT "$ENV{LATHE_CACHE}" STREQUAL "")
   set(lathe_cache $ENV{LATHE_CACHE})

@@ -5,17 +5,12 @@
 #include <limits>
 #include <new>
 
+#include "ir/base/buffer_pool.h"
 #include "ir/base/hash.h"
 #include "ir/base/narrow_types.h"
 
 namespace lathe {
 namespace {
-
-constexpr size_t kAlignment = 64;
-
-struct FreeAligned {
-  void operator()(void* p) const { std::free(p); }
-};
 
 template <class T>
 T load(const std::byte* p) {
@@ -75,10 +70,9 @@ Tensor Tensor::uninitialized(DType dtype, std::vector<int64_t> dims) {
   }
   if (bytes == 0) return t;
   if (bytes > std::numeric_limits<int64_t>::max() - 64) fail("tensor of {} bytes", bytes);
-  const size_t rounded = (static_cast<size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
-  void* p = std::aligned_alloc(kAlignment, rounded);
+  void* p = acquire_buffer(static_cast<size_t>(bytes));
   if (p == nullptr) fail("out of memory for a tensor of {} bytes", bytes);
-  t.keep_ = std::shared_ptr<void>(p, FreeAligned{});
+  t.keep_ = std::shared_ptr<void>(p, [size = static_cast<size_t>(bytes)](void* q) { release_buffer(q, size); });
   t.mutable_ = static_cast<std::byte*>(p);
   t.bytes_ = {t.mutable_, static_cast<size_t>(bytes)};
   return t;

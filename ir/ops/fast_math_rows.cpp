@@ -7,7 +7,7 @@
 // Clones are chosen when the program is loaded, which sanitizers do not survive (their runtime is not set up
 // yet).
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
-#define LATHE_CLONES __attribute__((target_clones("avx2", "default")))
+#define LATHE_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define LATHE_CLONES
 #endif

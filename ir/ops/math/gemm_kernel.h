@@ -1,7 +1,8 @@
-// Matrix products on row-major data. Float and double go to OpenBLAS in tiles cut by shape alone, so that
-// results do not depend on the number of threads.
+// Matrix products on row-major data. Floats and doubles go through packed tiles cut by shape alone: results
+// do not depend on the number of threads, nor (among processors with fused multiply-add) on the processor.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "ir/base/checked.h"
@@ -29,9 +30,19 @@ void gemm_batch(const Gemm<float>& g, const float* a, const float* b, float* c,
 void gemm_batch(const Gemm<double>& g, const double* a, const double* b, double* c,
                 const std::vector<GemmOffsets>& at);
 
-// One product on the calling thread.
+// One product on the calling thread; the same bits as gemm_batch.
 void gemm_serial(const Gemm<float>& g, const float* a, const float* b, float* c);
 void gemm_serial(const Gemm<double>& g, const double* a, const double* b, double* c);
+
+// The columns of a B that is nowhere stored as a whole (windows of an image): rows [k0, k0 + k) and columns
+// [n0, n0 + n) as panels of `width` columns, each k rows of `width`, 0 beyond column n. Called from many
+// threads at once; must not start parallel work.
+template <class T>
+using ColumnSource =
+    std::function<void(int64_t k0, int64_t k, int64_t n0, int64_t n, int64_t width, T* panels)>;
+// trans_b and ldb are not used.
+void gemm_columns(const Gemm<float>& g, const float* a, const ColumnSource<float>& columns, float* c);
+void gemm_columns(const Gemm<double>& g, const double* a, const ColumnSource<double>& columns, double* c);
 
 // Integers wrap.
 template <class T>

@@ -1,19 +1,14 @@
-// Conv: the input's windows as the columns of a matrix (im2col, Chellapilla et al. 2006) times the weights, a
-// block of output pixels at a time; depthwise convolutions directly.
+// Conv: the weights times the input's windows as the columns of a matrix; depthwise convolutions directly.
 #include "ir/ops/nn/conv.h"
 
 #include "ir/ops/convert.h"
 #include "ir/ops/dispatch.h"
 #include "ir/ops/math/gemm_kernel.h"
-#include "ir/ops/nn/window.h"
+#include "ir/ops/nn/window_columns.h"
 #include "ir/ops/op_def.h"
 
 namespace lathe {
 namespace {
-
-// Elements of one block of columns: about a second-level cache's worth.
-constexpr int64_t kBlockElements = 1 << 20;
-constexpr int64_t kBlockColumns = 512;  // at least
 
 struct Problem {
   Window window;
@@ -22,82 +17,32 @@ struct Problem {
   int64_t features_in_group() const { return features / group; }
 };
 
-// Output rows [row, row + rows), x in [begin, end).
-struct Block {
-  int64_t row, rows, begin, end;
-  int64_t columns() const { return rows * (end - begin); }
-};
-
-template <class T>
-void fill_columns(const Window& w, const T* in, int64_t channels, const Block& b, T* columns) {
-  const int64_t taps = w.taps(), width = b.end - b.begin, n = b.columns(), stride = w.strides.back();
-  const int64_t area = w.in_pixels();
-  parallel_for(channels, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, taps * n)),
-               [&](int64_t first, int64_t last) {
-                 std::fill(columns + first * taps * n, columns + last * taps * n, T{0});
-                 for (int64_t r = 0; r < b.rows; ++r) {
-                   for_each_tap(w, b.row + r, [&](int64_t tap, int64_t base, int64_t lo, int64_t hi) {
-                     lo = std::max(lo, b.begin);
-                     hi = std::min(hi, b.end);
-                     for (int64_t c = first; c < last && lo < hi; ++c) {
-                       const T* from = in + c * area + base;
-                       T* to = columns + (c * taps + tap) * n + r * width - b.begin;
-                       if (stride == 1)
-                         std::copy(from + lo, from + hi, to + lo);
-                       else
-                         for (int64_t x = lo; x < hi; ++x) to[x] = from[x * stride];
-                     }
-                   });
-                 }
-               });
-}
-
-std::vector<Block> blocks_of(const Window& w, int64_t depth) {
-  const int64_t width = w.out.back(), rows = w.out_rows();
-  const int64_t columns = std::max(kBlockColumns, kBlockElements / std::max<int64_t>(depth, 1));
-  std::vector<Block> blocks;
-  if (width > columns) {
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t x = 0; x < width; x += columns) blocks.push_back({r, 1, x, std::min(width, x + columns)});
-  } else {
-    const int64_t step = std::max<int64_t>(1, columns / std::max<int64_t>(width, 1));
-    for (int64_t r = 0; r < rows; r += step) blocks.push_back({r, std::min(step, rows - r), 0, width});
-  }
-  return blocks;
+// The input is its own matrix of columns.
+bool is_pointwise(const Window& w) {
+  const auto ones = [](const Dims& d) {
+    return std::all_of(d.begin(), d.end(), [](int64_t v) { return v == 1; });
+  };
+  return ones(w.kernel) && ones(w.strides) && w.out == w.in;
 }
 
 template <class T>
 void by_columns(const Problem& p, const T* x, const T* weights, T* y, bool has_bias) {
   const Window& w = p.window;
-  const int64_t depth = checked_mul(p.channels_in_group(), w.taps()), pixels = w.out_pixels(),
-                area = w.in_pixels();
-  const auto ones = [](const Dims& d) {
-    return std::all_of(d.begin(), d.end(), [](int64_t v) { return v == 1; });
-  };
-  const bool direct =
-      ones(w.kernel) && ones(w.strides) && w.out == w.in;  // the input is its own matrix of columns
+  const int64_t depth = checked_mul(p.channels_in_group(), w.taps()), pixels = w.out_pixels();
   Gemm<T> g;
   g.m = p.features_in_group();
+  g.n = g.ldb = g.ldc = pixels;
   g.k = depth;
   g.lda = std::max<int64_t>(1, depth);
-  g.ldc = pixels;
   g.beta = has_bias ? 1 : 0;
-  const std::vector<Block> blocks = direct ? std::vector<Block>{{0, 1, 0, pixels}} : blocks_of(w, depth);
-  int64_t largest = 0;
-  for (const Block& b : blocks) largest = std::max(largest, b.columns());
-  const std::unique_ptr<T[]> columns(direct ? nullptr
-                                            : new T[static_cast<size_t>(checked_mul(largest, depth))]);
-  for (int64_t i = 0; i < p.batch * p.group; ++i) {
-    const T* in = x + i * p.channels_in_group() * area;
-    const int64_t feature = i % p.group * p.features_in_group();
-    for (const Block& b : blocks) {
-      if (!direct) fill_columns(w, in, p.channels_in_group(), b, columns.get());
-      g.n = b.columns();
-      g.ldb = std::max<int64_t>(1, g.n);
-      T* out = y + (i / p.group * p.features + feature) * pixels + b.row * w.out.back() + b.begin;
-      gemm_batch(g, weights + feature * depth, direct ? in : columns.get(), out, {GemmOffsets{}});
-    }
+  std::vector<GemmOffsets> at(static_cast<size_t>(p.batch * p.group));  // by image and group
+  for (size_t i = 0; i < at.size(); ++i) {
+    const int64_t group = static_cast<int64_t>(i) % p.group, image = static_cast<int64_t>(i) / p.group;
+    at[i] = {group * g.m * depth, static_cast<int64_t>(i) * p.channels_in_group() * w.in_pixels(),
+             (image * p.features + group * g.m) * pixels};
   }
+  if (is_pointwise(w)) return gemm_batch(g, weights, x, y, at);
+  for (const GemmOffsets& o : at) gemm_columns(g, weights + o.a, WindowColumns<T>(w, x + o.b), y + o.c);
 }
 
 // One input channel a feature: each tap adds a scaled, shifted row.

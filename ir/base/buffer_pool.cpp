@@ -1,0 +1,79 @@
+#include "ir/base/buffer_pool.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+
+namespace lathe {
+namespace {
+
+constexpr size_t kAlignment = 64;
+constexpr size_t kLeast = size_t{1} << 16;  // smaller ones are malloc's business
+constexpr size_t kMost = size_t{64} << 20;  // kept in all
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kKeep = false;  // a buffer that is used after its release must be seen
+#else
+constexpr bool kKeep = true;
+#endif
+
+// Steps of an eighth of a power of two, so that nearly equal sizes share buffers.
+size_t rounded(size_t bytes) {
+  const size_t step = bytes < kLeast ? kAlignment : std::bit_floor(bytes) / 8;
+  return (bytes + step - 1) / step * step;
+}
+
+class Pool {
+ public:
+  void* take(size_t size) {
+    const std::lock_guard lock(mutex_);
+    const auto it = free_.lower_bound(size);
+    if (it == free_.end() || it->first > size + size / 4) return nullptr;
+    void* p = it->second;
+    held_ -= it->first;
+    free_.erase(it);
+    return p;
+  }
+
+  // False: not kept. The largest go first, as they come back most rarely.
+  bool keep(void* p, size_t size) {
+    if (size > kMost / 2) return false;
+    const std::lock_guard lock(mutex_);
+    free_.emplace(size, p);
+    held_ += size;
+    while (held_ > kMost) {
+      const auto last = std::prev(free_.end());
+      held_ -= last->first;
+      std::free(last->second);
+      free_.erase(last);
+    }
+    return true;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::multimap<size_t, void*> free_;
+  size_t held_ = 0;
+};
+
+Pool& pool() {
+  static auto* one = new Pool;  // outlives tensors in static objects
+  return *one;
+}
+
+}  // namespace
+
+void* acquire_buffer(size_t bytes) {
+  const size_t size = rounded(std::max<size_t>(bytes, 1));
+  if (kKeep && size >= kLeast)
+    if (void* p = pool().take(size)) return p;
+  return std::aligned_alloc(kAlignment, size);
+}
+
+void release_buffer(void* p, size_t bytes) {
+  const size_t size = rounded(std::max<size_t>(bytes, 1));
+  if (!kKeep || size < kLeast || !pool().keep(p, size)) std::free(p);
+}
+
+}  // namespace lathe
