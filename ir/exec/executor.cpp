@@ -343,6 +343,8 @@ struct Executor::Impl {
       given[i] = options.precise ? promoted(it->second) : it->second;
       f.at.push_back(&given[i]);
     }
+    for (size_t i = p.made; i < p.made + p.constants.size(); ++i)
+      if (const auto it = env.find(p.ids[i]); it != env.end()) f.at[i] = &it->second;
     for (const PlanStep& step : p.steps) run_step(root, f, step);
     for (size_t i = 0; i < p.made; ++i) env[p.ids[i]] = std::move(f.own[i]);
     for (const NodeId n : nodes)  // folded Constant nodes

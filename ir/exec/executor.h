@@ -37,8 +37,8 @@ class Executor {
   std::vector<Datum> run(const std::map<std::string, Datum>& inputs);  // by port name
 
   // Runs just these nodes (floating ones too), in the given order; env holds the values they need from
-  // outside and receives every value they make. Constants need not be in env. The model may have been edited
-  // since.
+  // outside and receives every value they make. Constants need not be in env; what is there goes before them.
+  // The model may have been edited since.
   void run_nodes(std::span<const NodeId> nodes, std::unordered_map<ValueId, Datum>& env);
 
  private:

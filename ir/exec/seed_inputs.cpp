@@ -18,6 +18,8 @@ int64_t Binding::size(const std::string& name) {
 }
 
 std::optional<int64_t> Binding::eval(Dim d) {
+  if (d.is_const() && !constants_.empty())
+    if (const auto it = constants_.find(d.value()); it != constants_.end()) return it->second;
   return d.eval([this](const std::string& name) -> std::optional<int64_t> { return size(name); });
 }
 
@@ -98,10 +100,10 @@ std::optional<Datum> seed_value(const Model& m, const ShapeValues& values, Value
   if (is_floating(type.dtype)) {
     if (type.dtype == DType::F32) {
       for (float& x : t.mutable_data<float>())
-        x = static_cast<float>(fill == FloatFill::normal ? rng.normal() : rng.uniform(0.1, 1.0));
+        x = static_cast<float>(fill == FloatFill::normal ? rng.bell() : rng.uniform(0.1, 1.0));
     } else {
       for (int64_t i = 0; i < count; ++i)
-        store_double(t.dtype, data, i, fill == FloatFill::normal ? rng.normal() : rng.uniform(0.1, 1.0));
+        store_double(t.dtype, data, i, fill == FloatFill::normal ? rng.bell() : rng.uniform(0.1, 1.0));
     }
     return Datum(std::move(t));
   }

@@ -15,6 +15,8 @@ class Binding {
   enum class Fill : uint8_t { primes, ones, named_primes };  // named_primes: unknowns are 1
   explicit Binding(Fill fill) : fill_(fill) {}
   void set(const std::string& name, int64_t size) { sizes_[name] = size; }
+  // Constant dims that another size stands for (patch_sizes.h).
+  void set_constants(std::map<int64_t, int64_t> sizes) { constants_ = std::move(sizes); }
   int64_t size(const std::string& name);
   std::optional<int64_t> eval(Dim d);
   const std::map<std::string, int64_t>& sizes() const { return sizes_; }
@@ -22,6 +24,7 @@ class Binding {
  private:
   Fill fill_;
   std::map<std::string, int64_t> sizes_;
+  std::map<int64_t, int64_t> constants_;
   size_t next_ = 0;
 };
 

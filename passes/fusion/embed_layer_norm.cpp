@@ -39,8 +39,8 @@ class EmbedNorm {
     if (m_[norm_].output(1) || m_[norm_].output(2) || m_[norm_].attrs.i("stash_type", 1) != 1)
       return no("mean or deviation is used");
     for (const size_t i : {1, 2})
-      if (!m_[norm_].input(i) || m_.constant(m_[norm_].in[i]) == nullptr ||
-          !is_last_axis_vector(m_, m_[norm_].in[i], *last_dim(out)))
+      if (m_[norm_].input(i) && (m_.constant(m_[norm_].in[i]) == nullptr ||
+                                 !is_last_axis_vector(m_, m_[norm_].in[i], *last_dim(out))))
         return no("scale and shift are not constants of the width");
     if (const Refusal why = needs_kernel(c_.settings.target, kMs, "EmbedLayerNormalization", out.dtype))
       return no(*why);
@@ -106,13 +106,19 @@ class EmbedNorm {
                  ? ids
                  : b.op("Cast", {ids}, attrs({{"to", static_cast<int64_t>(DType::I32)}}));
     };
+    const auto vector_or_zeros = [&](size_t input) {  // a shift of zeros is left out of the normalization
+      return norm.input(input)
+                 ? as_vector(b, norm.in[input])
+                 : b.constant(Tensor::full(m_[norm.out[0]].type.dtype, {*last_dim(m_[norm.out[0]].type)}, 0),
+                              "zeros");
+    };
     const bool segments = lookups_.size() == 2;
     const ValueId ids = narrow(lookups_[0].ids);
     const ValueId segment_ids = segments ? narrow(lookups_[1].ids) : ValueId{};
     const auto out =
         b.ops("EmbedLayerNormalization",
               {ids, segment_ids, lookups_[0].table, positions.table, segments ? lookups_[1].table : ValueId{},
-               as_vector(b, norm.in[1]), as_vector(b, norm.in[2])},
+               as_vector(b, norm.in[1]), vector_or_zeros(2)},
               attrs({{"epsilon", norm.attrs.f("epsilon", 1e-5F)}}), 2, kMs);
     m_.drop_output(b.made().back(), 1);  // omitted, but onnxruntime wants its place kept
     nodes_.push_back(norm_);

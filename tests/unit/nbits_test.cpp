@@ -13,7 +13,7 @@ namespace {
 Tensor random_matrix(int64_t k, int64_t n, uint64_t seed) {
   Rng rng(seed);
   Tensor t = Tensor::uninitialized(DType::F32, {k, n});
-  for (float& x : t.mutable_data<float>()) x = static_cast<float>(rng.normal());
+  for (float& x : t.mutable_data<float>()) x = static_cast<float>(rng.bell());
   return t;
 }
 
