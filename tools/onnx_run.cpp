@@ -3,12 +3,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cmath>
 #include <iostream>
 #include <map>
-#include <numeric>
 
+#include "ir/base/output_file.h"
 #include "ir/base/parallel.h"
 #include "ir/exec/compare.h"
 #include "ir/exec/executor.h"
@@ -18,11 +17,13 @@
 #include "ir/onnx/load.h"
 #include "ir/ops/infer.h"
 #include "tools/cli.h"
+#include "tools/run/bench.h"
+#include "tools/run/profile.h"
+#include "tools/run/values.h"
 
 namespace {
 
 using namespace lathe;
-using Clock = std::chrono::steady_clock;
 
 const cli::Program kProgram = {
     "onnx-run", "runs an ONNX model with the reference kernels", "onnx-run [options] MODEL.onnx",
@@ -30,7 +31,8 @@ const cli::Program kProgram = {
   onnx-run model.onnx -i inputs.npz -o outputs.npz
   onnx-run model.onnx -i ids=101,2054,102 -i mask=mask.npy
   onnx-run model.onnx -i inputs.npz --expect outputs.npz --rtol 1e-4   # exit 1 where they differ
-  onnx-run model.onnx --bench 20 --profile           # times, by op
+  onnx-run model.onnx --bench 20 --profile           # times, by op and by node
+  onnx-run model.onnx --trace --json                 # every value's shape, range and NaN count
 )"};
 
 std::pair<std::string, std::string> split(const std::string& text, const char* option) {
@@ -131,31 +133,6 @@ void seed_inputs(Model& m, std::map<std::string, Datum>& inputs, const std::vect
   }
 }
 
-std::string summary(const Datum& d) {
-  const Tensor* t = d.tensor();
-  if (t == nullptr)
-    return d.sequence() != nullptr ? fmt::format("sequence of {}", d.sequence()->size()) : "nothing";
-  std::string text = Type::tensor(t->dtype, Shape(t->dims.begin(), t->dims.end())).str();
-  if (t->dtype == DType::String || t->dtype == DType::C64 || t->dtype == DType::C128) return text;
-  double low = INFINITY, high = -INFINITY, sum = 0;
-  int64_t nan = 0;
-  const int64_t n = t->count();
-  for (int64_t i = 0; i < n; ++i) {
-    const double v = t->as_double(i);
-    if (std::isnan(v)) {
-      ++nan;
-      continue;
-    }
-    low = std::min(low, v);
-    high = std::max(high, v);
-    sum += v;
-  }
-  if (n > nan)
-    text += fmt::format("  {:.6g} .. {:.6g}, mean {:.6g}", low, high, sum / static_cast<double>(n - nan));
-  if (nan > 0) text += fmt::format(", {} NaN", nan);
-  return text;
-}
-
 // How the outputs differ from what was expected; every output named in the file is compared.
 bool compare_outputs(const Graph& g, const std::vector<Datum>& out, const std::string& path, double rtol,
                      double atol) {
@@ -175,35 +152,10 @@ bool compare_outputs(const Graph& g, const std::vector<Datum>& out, const std::s
   return same;
 }
 
-struct Profile {
-  std::map<std::string, std::pair<double, int64_t>> by_op;  // seconds, calls
-  void print(double runs) const {
-    std::vector<std::pair<std::string, std::pair<double, int64_t>>> rows(by_op.begin(), by_op.end());
-    std::sort(rows.begin(), rows.end(),
-              [](const auto& a, const auto& b) { return a.second.first > b.second.first; });
-    double total = 0;
-    for (const auto& [op, t] : rows) total += t.first;
-    for (const auto& [op, t] : rows)
-      std::cout << fmt::format("{:>10.3f} ms {:>5.1f}% {:>7.0f} calls  {}\n", t.first / runs * 1e3,
-                               100 * t.first / total, static_cast<double>(t.second) / runs, op);
-  }
-};
-
-void bench(Executor& executor, const std::map<std::string, Datum>& inputs, int runs) {
-  executor.run(inputs);  // warm-up
-  std::vector<double> ms;
-  for (int i = 0; i < runs; ++i) {
-    const auto start = Clock::now();
-    executor.run(inputs);
-    ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
-  }
-  std::sort(ms.begin(), ms.end());
-  const auto quantile = [&](double q) {
-    return ms[static_cast<size_t>(q * static_cast<double>(ms.size() - 1) + 0.5)];
-  };
-  const double mean = std::accumulate(ms.begin(), ms.end(), 0.0) / static_cast<double>(ms.size());
-  std::cout << fmt::format("{} runs: mean {:.2f} ms, P50 {:.2f} ms, P95 {:.2f} ms, least {:.2f} ms\n", runs,
-                           mean, quantile(0.5), quantile(0.95), ms.front());
+void write_text(const std::string& path, const nlohmann::ordered_json& json) {
+  OutputFile file(path);
+  file.write(json.dump() + "\n");
+  file.commit();
 }
 
 int run(int argc, char** argv) {
@@ -214,15 +166,19 @@ int run(int argc, char** argv) {
       "dim", cli::po::value<Strings>()->default_value({}, ""),
       "NAME=SIZE of a symbolic dim, for seeded inputs")("seed", cli::po::value<uint64_t>()->default_value(0),
                                                         "of inputs that are not given, and of random ops")(
-      "output,o", cli::po::value<std::string>(), "write the outputs to this .npz")(
+      "output,o", cli::po::value<std::string>(), "write the outputs to this .npz or .json")(
       "output-dir", cli::po::value<std::string>(), "write each output to NAME.npy in this folder")(
       "expect", cli::po::value<std::string>(), "compare the outputs with this .npz")(
       "rtol", cli::po::value<double>()->default_value(1e-4),
       "allowed difference, as a part of the output's largest magnitude")(
       "atol", cli::po::value<double>()->default_value(0), "allowed difference")(
       "precise", "compute floats in double")("trace", "print every value as it is made")(
-      "bench", cli::po::value<int>()->default_value(0), "time N runs")("profile", "time by op")(
-      "threads", cli::po::value<int>()->default_value(0), "0: all cores")(
+      "bench", cli::po::value<int>()->default_value(0), "time N runs")(
+      "warm-up", cli::po::value<int>()->default_value(2), "runs before --bench counts")(
+      "profile", "time and bytes by op and by node")("chrome-trace", cli::po::value<std::string>(),
+                                                     "write the nodes' times to this Chrome trace (.json)")(
+      "json", "what is printed, as one JSON object")("threads", cli::po::value<int>()->default_value(0),
+                                                     "0: all cores")(
       "max-memory", cli::po::value<int64_t>()->default_value(0), "bytes that values may take; 0: no limit");
   hidden.add_options()("model", cli::po::value<std::string>());
   cli::po::positional_options_description positional;
@@ -237,32 +193,66 @@ int run(int argc, char** argv) {
   if (lift_marked(m) > 0) infer_types(m);  // seeded indices stay inside the tables that they index
   seed_inputs(m, inputs, v["dim"].as<Strings>(), v["seed"].as<uint64_t>());
 
-  Profile profile;
+  cli::RunProfile profile(m);
+  const bool json = v.count("json") > 0;
+  nlohmann::ordered_json report = {{"model", v["model"].as<std::string>()}};
   ExecOptions exec;
   exec.precise = v.count("precise") > 0;
   exec.seed = v["seed"].as<uint64_t>();
   exec.max_bytes = v["max-memory"].as<int64_t>();
-  if (v.count("trace") > 0)
-    exec.on_value = [&m](ValueId id, const Datum& d) {
-      std::cout << m[id].name << ": " << summary(d) << "\n";
-    };
-  if (v.count("profile") > 0) {
-    exec.on_node = [&](NodeId n, double seconds) {
-      auto& t = profile.by_op[m[n].domain.empty() ? m[n].type : m[n].domain + "." + m[n].type];
-      t.first += seconds;
-      ++t.second;
+  bool tracing = false;
+  if (v.count("trace") > 0) {
+    exec.on_value = [&](ValueId id, const Datum& d) {
+      if (!tracing) return;
+      if (json)
+        report["trace"].push_back({{"value", m[id].name}, {"is", cli::value_summary_json(d)}});
+      else
+        std::cout << m[id].name << ": " << cli::value_summary(d) << "\n";
     };
   }
+  const bool profiling = v.count("profile") + v.count("chrome-trace") > 0;
+  if (profiling)
+    exec.on_node = [&](const NodeRun& run) {
+      if (!tracing || v["bench"].as<int>() == 0) profile.add(run);
+    };
   Executor executor(m, exec);
-  const int runs = v["bench"].as<int>();
-  if (runs > 0) bench(executor, inputs, runs);
-  const std::vector<Datum> out = executor.run(inputs);
-  if (v.count("profile") > 0) profile.print(runs > 0 ? runs + 2 : 1);
+  const int runs = v["bench"].as<int>(), warm_up = v["warm-up"].as<int>();
+  if (runs < 0 || warm_up < 0) fail_usage("--bench and --warm-up cannot be negative");
+  std::vector<Datum> out;
+  if (runs > 0) {
+    const auto times = cli::bench(
+        warm_up, runs, [&] { profile.clear(); }, [&] { out = executor.run(inputs); });
+    if (json)
+      report["bench"] = times.json();
+    else
+      std::cout << times.text();
+  }
+  if (runs == 0 || exec.on_value) {
+    tracing = true;
+    out = executor.run(inputs);
+  }
+  if (v.count("profile") > 0) {
+    const int counted = std::max(runs, 1);
+    if (json)
+      report["profile"] = profile.json(counted);
+    else
+      std::cout << profile.text(counted);
+  }
+  if (v.count("chrome-trace") > 0) write_text(v["chrome-trace"].as<std::string>(), profile.chrome_trace());
   const Graph& g = m[m.main()];
   NamedTensors named;
   for (size_t i = 0; i < out.size(); ++i)
     if (out[i].tensor() != nullptr) named.emplace_back(g.outputs[i].name, *out[i].tensor());
-  if (v.count("output") > 0) write_npz(v["output"].as<std::string>(), named);
+  if (v.count("output") > 0) {
+    const std::string path = v["output"].as<std::string>();
+    if (path.ends_with(".json")) {
+      nlohmann::ordered_json values = nlohmann::ordered_json::object();
+      for (size_t i = 0; i < out.size(); ++i) values[g.outputs[i].name] = cli::value_json(out[i]);
+      write_text(path, values);
+    } else {
+      write_npz(path, named);
+    }
+  }
   if (v.count("output-dir") > 0) {
     const std::filesystem::path folder = v["output-dir"].as<std::string>();
     for (const auto& [name, t] : named) {
@@ -276,8 +266,14 @@ int run(int argc, char** argv) {
                            v["atol"].as<double>())
                ? 0
                : 1;
-  if (v.count("output") == 0 && v.count("output-dir") == 0)
-    for (size_t i = 0; i < out.size(); ++i) std::cout << g.outputs[i].name << ": " << summary(out[i]) << "\n";
+  if (json) {
+    for (size_t i = 0; i < out.size(); ++i)
+      report["outputs"][g.outputs[i].name] = cli::value_summary_json(out[i]);
+    std::cout << report.dump(1) << "\n";
+  } else if (v.count("output") == 0 && v.count("output-dir") == 0) {
+    for (size_t i = 0; i < out.size(); ++i)
+      std::cout << g.outputs[i].name << ": " << cli::value_summary(out[i]) << "\n";
+  }
   return 0;
 }
 

@@ -1,10 +1,13 @@
 #include "ir/base/buffer_pool.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstdlib>
 #include <map>
 #include <mutex>
+
+#include "ir/base/error.h"
 
 namespace lathe {
 namespace {
@@ -57,12 +60,36 @@ class Pool {
   size_t held_ = 0;
 };
 
+thread_local BufferLimit* t_limit = nullptr;
+
 Pool& pool() {
   static auto* one = new Pool;  // outlives tensors in static objects
   return *one;
 }
 
 }  // namespace
+
+BufferLimit::BufferLimit(int64_t bytes) : outer_(t_limit), limit_(bytes) {
+  static std::atomic<uint64_t> marks{0};
+  mark_ = ++marks;
+  t_limit = this;
+}
+
+BufferLimit::~BufferLimit() { t_limit = outer_; }
+
+uint64_t BufferLimit::taken(int64_t bytes) {
+  BufferLimit* l = t_limit;
+  if (l == nullptr || l->limit_ == 0) return 0;
+  if (bytes > l->limit_ - l->used_)
+    fail("a working tensor of {} bytes is beyond the memory limit ({} bytes left)", bytes,
+         std::max<int64_t>(l->limit_ - l->used_, 0));
+  l->used_ += bytes;
+  return l->mark_;
+}
+
+void BufferLimit::returned(int64_t bytes, uint64_t mark) {
+  if (mark != 0 && t_limit != nullptr && t_limit->mark_ == mark) t_limit->used_ -= bytes;
+}
 
 void* acquire_buffer(size_t bytes) {
   const size_t size = rounded(std::max<size_t>(bytes, 1));

@@ -2,6 +2,7 @@
 // from the system cost more than most kernels. Thread-safe.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 
 namespace lathe {
 
@@ -9,5 +10,25 @@ namespace lathe {
 // size).
 void* acquire_buffer(size_t bytes);
 void release_buffer(void* p, size_t bytes);
+
+// While one lives, tensors made on its thread may hold no more than `bytes` in all (0: no limit); what is
+// beyond is an input error. An inner one replaces an outer one until it ends.
+class BufferLimit {
+ public:
+  explicit BufferLimit(int64_t bytes);
+  ~BufferLimit();
+  BufferLimit(const BufferLimit&) = delete;
+  BufferLimit& operator=(const BufferLimit&) = delete;
+
+  // Counts a new buffer; the mark to give to returned() with it.
+  static uint64_t taken(int64_t bytes);
+  // Does nothing where the limit that counted the buffer is not in force.
+  static void returned(int64_t bytes, uint64_t mark);
+
+ private:
+  BufferLimit* outer_;
+  uint64_t mark_;
+  int64_t limit_, used_ = 0;
+};
 
 }  // namespace lathe

@@ -70,9 +70,13 @@ Tensor Tensor::uninitialized(DType dtype, std::vector<int64_t> dims) {
   }
   if (bytes == 0) return t;
   if (bytes > std::numeric_limits<int64_t>::max() - 64) fail("tensor of {} bytes", bytes);
+  const uint64_t mark = BufferLimit::taken(bytes);
   void* p = acquire_buffer(static_cast<size_t>(bytes));
   if (p == nullptr) fail("out of memory for a tensor of {} bytes", bytes);
-  t.keep_ = std::shared_ptr<void>(p, [size = static_cast<size_t>(bytes)](void* q) { release_buffer(q, size); });
+  t.keep_ = std::shared_ptr<void>(p, [bytes, mark](void* q) {
+    BufferLimit::returned(bytes, mark);
+    release_buffer(q, static_cast<size_t>(bytes));
+  });
   t.mutable_ = static_cast<std::byte*>(p);
   t.bytes_ = {t.mutable_, static_cast<size_t>(bytes)};
   return t;

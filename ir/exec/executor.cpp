@@ -5,6 +5,7 @@
 #include <new>
 #include <unordered_set>
 
+#include "ir/base/buffer_pool.h"
 #include "ir/base/hash.h"
 #include "ir/core/walk.h"
 #include "ir/exec/memory.h"
@@ -18,6 +19,21 @@ namespace lathe {
 namespace {
 
 constexpr int kMaxDepth = 100;  // of subgraphs and function calls inside each other
+
+using Clock = std::chrono::steady_clock;
+
+int64_t bytes_made(const std::vector<Datum>& results, std::span<const Datum* const> in) {
+  int64_t sum = 0;
+  for (const Datum& d : results) {
+    const Tensor* t = d.tensor();
+    if (t == nullptr) continue;
+    const bool shared = std::any_of(in.begin(), in.end(), [&](const Datum* i) {
+      return i != nullptr && i->tensor() != nullptr && i->tensor()->keep() == t->keep();
+    });
+    if (!shared) sum += static_cast<int64_t>(t->byte_size());
+  }
+  return sum;
+}
 
 // An error that already says which node it came from.
 class NodeError : public Error {
@@ -86,6 +102,7 @@ struct Executor::Impl {
   std::unordered_map<std::string, std::unique_ptr<Expansion>> expansions;
   LiveBytes live;
   int depth = 0;
+  Clock::time_point run_start;
 
   Impl(const Model& model, ExecOptions o) : m(model), options(std::move(o)), live(options.max_bytes) {
     reset();
@@ -101,6 +118,7 @@ struct Executor::Impl {
     if (planned_at != m.edits()) reset();
     live.clear();
     depth = 0;
+    run_start = Clock::now();
   }
 
   PlanOptions plan_options(const Instance& instance) const {
@@ -175,12 +193,14 @@ struct Executor::Impl {
   void run_step(Instance& instance, Frame& f, const PlanStep& step) {
     const Node& n = step.resolved ? *step.resolved : (*instance.model)[step.id];
     const bool timed = options.on_node && instance.is_main_model;
-    const auto start = timed ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
+    const auto start = timed ? Clock::now() : Clock::time_point();
+    int64_t made = 0;
     try {
       std::vector<const Datum*> in;
       in.reserve(step.in.size());
       for (const Slot s : step.in) in.push_back(s >= 0 ? f.at[static_cast<size_t>(s)] : nullptr);
       std::vector<Datum> results = evaluate(instance, f, step, n, in);
+      if (timed) made = bytes_made(results, in);
       for (size_t i = 0; i < step.out.size(); ++i)
         if (step.out[i] >= 0)
           store(instance, f, step.out[i], i < results.size() ? std::move(results[i]) : Datum());
@@ -192,8 +212,8 @@ struct Executor::Impl {
       throw NodeError(ErrorKind::input, place(*instance.model, n) + ": out of memory");
     }
     if (timed)
-      options.on_node(step.id,
-                      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      options.on_node({step.id, std::chrono::duration<double>(start - run_start).count(),
+                       std::chrono::duration<double>(Clock::now() - start).count(), made});
   }
 
   std::vector<Datum> evaluate(Instance& instance, Frame& f, const PlanStep& step, const Node& n,
@@ -212,6 +232,7 @@ struct Executor::Impl {
     c.seed = hash_combine(options.seed, stream);
     c.max_iterations = options.max_iterations;
     c.max_bytes = live.left();
+    const BufferLimit limit(c.max_bytes);
     step.def->eval(c);
     return std::move(c.results());
   }

@@ -14,6 +14,14 @@
 
 namespace lathe {
 
+// One node's execution: when it began (seconds since the run began), how long it took, and the bytes that it
+// made (outputs that share an input's bytes count nothing).
+struct NodeRun {
+  NodeId node;
+  double start = 0, seconds = 0;
+  int64_t bytes = 0;
+};
+
 struct ExecOptions {
   // Floats in double: every float16, bfloat16 and float32 value (constants and inputs too) is held as a
   // double, and on_value and run_nodes hand out doubles; run() returns outputs in their declared types.
@@ -23,8 +31,8 @@ struct ExecOptions {
   int64_t max_iterations = 1 << 20;  // of one Loop
   // Every value of the model's own graphs as it is made (calibration, traces).
   std::function<void(ValueId, const Datum&)> on_value = {};
-  // Every node of the model's own graphs with its wall time; a node with subgraphs includes theirs.
-  std::function<void(NodeId, double seconds)> on_node = {};
+  // Every node of the model's own graphs; a node with subgraphs includes their time.
+  std::function<void(const NodeRun&)> on_node = {};
 };
 
 class Executor {
