@@ -28,6 +28,11 @@ struct Type {
   }
   static Type sequence(Type item) { return wrap(Kind::Sequence, std::move(item)); }
   static Type optional(Type item) { return wrap(Kind::Optional, std::move(item)); }
+  static Type map(DType key, Type value) {
+    Type t = wrap(Kind::Map, std::move(value));
+    t.dtype = key;
+    return t;
+  }
 
   bool is_tensor() const { return kind == Kind::Tensor; }
   bool known() const { return kind != Kind::None; }

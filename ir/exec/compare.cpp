@@ -93,6 +93,10 @@ Difference compare(const Datum& a, const Datum& b, double relative, double absol
     }
     return worst;
   }
+  if (a.map() && b.map()) {
+    if (!compare_tensors(a.map()->keys, b.map()->keys, 0, 0).same) return differ("keys differ");
+    return compare_tensors(a.map()->values, b.map()->values, relative, absolute);
+  }
   return differ("kinds differ");
 }
 

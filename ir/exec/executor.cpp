@@ -80,6 +80,7 @@ Type type_of(const Datum& d) {
     return Type::tensor(t->dtype, std::move(shape));
   }
   if (d.sequence() != nullptr) return Type::sequence(Type::tensor(d.element));
+  if (const MapDatum* m = d.map()) return Type::map(m->keys.dtype, Type::tensor(m->values.dtype));
   return {};
 }
 
@@ -303,7 +304,9 @@ struct Executor::Impl {
   void check_input(const Port& port, const Datum& d, std::unordered_map<std::string, int64_t>& sizes) const {
     const Tensor* t = d.tensor();
     if (!port.type.is_tensor() || t == nullptr) {
-      if (port.type.is_tensor()) fail("input '{}' needs a tensor of {}", port.name, port.type.str());
+      const bool map = port.type.kind == Type::Kind::Map;
+      if (port.type.is_tensor() || (map && d.map() == nullptr))
+        fail("input '{}' needs {}", port.name, port.type.str());
       return;
     }
     const auto refuse = [&] {

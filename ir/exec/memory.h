@@ -34,6 +34,10 @@ class LiveBytes {
   void count(const Datum& d, int by) {
     if (const Sequence* s = d.sequence())
       for (const Datum& item : *s) count(item, by);
+    if (const MapDatum* m = d.map()) {
+      count(m->keys, by);
+      count(m->values, by);
+    }
     const Tensor* t = d.tensor();
     if (t == nullptr || t->keep() == nullptr) return;
     Storage& storage = held_[t->keep().get()];

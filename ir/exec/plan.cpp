@@ -159,6 +159,8 @@ Datum promoted(const Datum& d) {
     for (const Datum& item : *s) items.push_back(promoted(item));
     return Datum::sequence(std::move(items), is_narrow(d.element) ? DType::F64 : d.element);
   }
+  if (const MapDatum* m = d.map(); m != nullptr && is_narrow(m->values.dtype))
+    return map_datum(m->keys, convert(m->values, DType::F64));
   return d;
 }
 

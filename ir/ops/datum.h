@@ -1,6 +1,5 @@
 // What flows along an edge at run time: a tensor, a sequence, an optional or a map.
 #pragma once
-#include <map>
 #include <memory>
 #include <variant>
 #include <vector>
@@ -11,7 +10,6 @@ namespace lathe {
 
 struct Datum;
 using Sequence = std::vector<Datum>;
-// ai.onnx.ml maps: keys are int64 or string (one column each is used).
 struct MapDatum;
 
 struct Datum {
@@ -34,11 +32,21 @@ struct Datum {
     const auto* s = std::get_if<std::shared_ptr<const Sequence>>(&value);
     return s ? s->get() : nullptr;
   }
+  const MapDatum* map() const {
+    const auto* m = std::get_if<std::shared_ptr<const MapDatum>>(&value);
+    return m ? m->get() : nullptr;
+  }
 };
 
+// A map of ai.onnx.ml: value i belongs to key i. Keys are int64 or strings, ascending, each once.
 struct MapDatum {
-  std::map<std::string, double> by_string;
-  std::map<int64_t, double> by_int;
+  Tensor keys, values;  // 1-D, of one length
 };
+
+inline Datum map_datum(Tensor keys, Tensor values) {
+  Datum d;
+  d.value = std::make_shared<const MapDatum>(MapDatum{std::move(keys), std::move(values)});
+  return d;
+}
 
 }  // namespace lathe

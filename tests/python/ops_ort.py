@@ -26,7 +26,7 @@ class Case:
 
     def __str__(self):
         kinds = ", ".join("-" if x is None else f"{getattr(x, 'dtype', 'constant')}{list(getattr(x, 'shape', []))}" for x in self.inputs)
-        return f"{self.op}({kinds}) {self.attrs}"
+        return f"{self.op}({kinds}) " + " ".join(str({k: v for k, v in self.attrs.items() if not isinstance(v, list | TensorProto)}).split())
 
 
 @dataclasses.dataclass
