@@ -9,6 +9,7 @@
 
 #include "ir/base/output_file.h"
 #include "ir/base/parallel.h"
+#include "ir/exec/case_data.h"
 #include "ir/exec/compare.h"
 #include "ir/exec/executor.h"
 #include "ir/exec/npy.h"
@@ -26,11 +27,14 @@ namespace {
 using namespace lathe;
 
 const cli::Program kProgram = {
-    "onnx-run", "runs an ONNX model with the reference kernels", "onnx-run [options] MODEL.onnx",
+    "onnx-run", "runs an ONNX model with the reference kernels",
+    "onnx-run [options] MODEL.onnx\n       onnx-run [options] --data DIR",
     R"(  onnx-run model.onnx --dim batch=2 --dim seq=16     # seeded inputs; prints what came out
   onnx-run model.onnx -i inputs.npz -o outputs.npz
   onnx-run model.onnx -i ids=101,2054,102 -i mask=mask.npy
   onnx-run model.onnx -i inputs.npz --expect outputs.npz --rtol 1e-4   # exit 1 where they differ
+  onnx-run model.onnx --data test_data_set_0         # ONNX's test data; exit 1 where outputs differ
+  onnx-run --data test_add --data test_sub           # folders with model.onnx and test_data_set_N
   onnx-run model.onnx --bench 20 --profile           # times, by op and by node
   onnx-run model.onnx --trace --json                 # every value's shape, range and NaN count
 )"};
@@ -152,10 +156,33 @@ bool compare_outputs(const Graph& g, const std::vector<Datum>& out, const std::s
   return same;
 }
 
+// Runs every test data set below `folder`; numpy's rule of closeness, element by element.
+bool run_data(Executor& executor, const Model& m, const std::filesystem::path& folder, double rtol,
+              double atol) {
+  const Graph& g = m[m.main()];
+  bool same = true;
+  for (const auto& set : data_set_folders(folder)) {
+    const CaseData data = read_case_data(m, set);
+    const std::vector<Datum> out = executor.run(data.inputs);
+    for (size_t i = 0; i < data.outputs.size(); ++i) {
+      const Difference d = compare_case(data.outputs[i], out[i], rtol, atol);
+      same = same && d.same;
+      std::cout << fmt::format(
+          "{}: {}: {}\n", set.string(), g.outputs[i].name,
+          d.same ? fmt::format("agrees (largest difference {:.3g})", d.max_abs) : d.text);
+    }
+  }
+  return same;
+}
+
 void write_text(const std::string& path, const nlohmann::ordered_json& json) {
   OutputFile file(path);
   file.write(json.dump() + "\n");
   file.commit();
+}
+
+Model load(const std::string& path) {
+  return load_model(path, {.warn = [](const std::string& text) { cli::warn(kProgram.name, text); }});
 }
 
 int run(int argc, char** argv) {
@@ -166,12 +193,16 @@ int run(int argc, char** argv) {
       "dim", cli::po::value<Strings>()->default_value({}, ""),
       "NAME=SIZE of a symbolic dim, for seeded inputs")("seed", cli::po::value<uint64_t>()->default_value(0),
                                                         "of inputs that are not given, and of random ops")(
+      "data", cli::po::value<Strings>()->default_value({}, ""),
+      "a test_data_set_N folder, or one that holds them (and the model.onnx, if none is named); repeatable")(
       "output,o", cli::po::value<std::string>(), "write the outputs to this .npz or .json")(
       "output-dir", cli::po::value<std::string>(), "write each output to NAME.npy in this folder")(
       "expect", cli::po::value<std::string>(), "compare the outputs with this .npz")(
-      "rtol", cli::po::value<double>()->default_value(1e-4),
-      "allowed difference, as a part of the output's largest magnitude")(
-      "atol", cli::po::value<double>()->default_value(0), "allowed difference")(
+      "rtol", cli::po::value<double>()->default_value(NAN, ""),
+      "allowed difference: with --expect as a part of the output's largest magnitude (1e-4), with --data as "
+      "a part "
+      "of each element (1e-3)")("atol", cli::po::value<double>()->default_value(NAN, ""),
+                                "allowed difference (0; with --data 1e-7)")(
       "precise", "compute floats in double")("trace", "print every value as it is made")(
       "bench", cli::po::value<int>()->default_value(0), "time N runs")(
       "warm-up", cli::po::value<int>()->default_value(2), "runs before --bench counts")(
@@ -184,10 +215,29 @@ int run(int argc, char** argv) {
   cli::po::positional_options_description positional;
   positional.add("model", 1);
   const auto v = cli::parse(kProgram, argc, argv, options, hidden, positional);
-  if (v.count("model") == 0) fail_usage("no model given (try onnx-run --help)");
   set_thread_count(v["threads"].as<int>());
-  Model m = load_model(v["model"].as<std::string>(),
-                       {.warn = [](const std::string& text) { cli::warn(kProgram.name, text); }});
+  const auto data = v["data"].as<Strings>();
+  if (v.count("model") == 0 && data.empty()) fail_usage("no model given (try onnx-run --help)");
+  const auto asked = [&](const char* name, double otherwise) {
+    const double given = v[name].as<double>();
+    return std::isnan(given) ? otherwise : given;
+  };
+  ExecOptions exec;
+  exec.precise = v.count("precise") > 0;
+  exec.seed = v["seed"].as<uint64_t>();
+  exec.max_bytes = v["max-memory"].as<int64_t>();
+  if (!data.empty()) {
+    bool same = true;
+    for (const std::string& folder : data) {
+      const bool own = v.count("model") == 0;
+      const Model m =
+          load(own ? (std::filesystem::path(folder) / "model.onnx").string() : v["model"].as<std::string>());
+      Executor executor(m, exec);
+      same = run_data(executor, m, folder, asked("rtol", 1e-3), asked("atol", 1e-7)) && same;
+    }
+    return same ? 0 : 1;
+  }
+  Model m = load(v["model"].as<std::string>());
   std::map<std::string, Datum> inputs = given_inputs(m, v["input"].as<Strings>());
   infer_types(m);
   if (lift_marked(m) > 0) infer_types(m);  // seeded indices stay inside the tables that they index
@@ -196,10 +246,6 @@ int run(int argc, char** argv) {
   cli::RunProfile profile(m);
   const bool json = v.count("json") > 0;
   nlohmann::ordered_json report = {{"model", v["model"].as<std::string>()}};
-  ExecOptions exec;
-  exec.precise = v.count("precise") > 0;
-  exec.seed = v["seed"].as<uint64_t>();
-  exec.max_bytes = v["max-memory"].as<int64_t>();
   bool tracing = false;
   if (v.count("trace") > 0) {
     exec.on_value = [&](ValueId id, const Datum& d) {

@@ -1,6 +1,6 @@
-// Element types narrower than float. Half and BFloat16 are Eigen's; the 8- and 4-bit floats follow the ONNX
-// technical notes ("Float stored in 8 bits", "Float stored in 4 bits"): round to nearest even, saturating
-// where the note says so.
+// Element types narrower than float. Half and BFloat16 are Eigen's; the 8-, 6- and 4-bit floats follow the
+// ONNX technical notes ("Float stored in 8 bits", "Float stored in 4 bits"): round to nearest even,
+// saturating where the note says so.
 #pragma once
 #include <Eigen/Core>
 #include <cstdint>
@@ -24,6 +24,8 @@ inline constexpr MiniFloat kF8E4M3FNUZ{4, 3, 8, false, true, false};
 inline constexpr MiniFloat kF8E5M2{5, 2, 15, true, false, false};
 inline constexpr MiniFloat kF8E5M2FNUZ{5, 2, 16, false, true, false};
 inline constexpr MiniFloat kF4E2M1{2, 1, 1, false, false, false};
+inline constexpr MiniFloat kF6E2M3{2, 3, 1, false, false, false};  // OCP Microscaling formats v1.0
+inline constexpr MiniFloat kF6E3M2{3, 2, 3, false, false, false};
 
 float decode_mini(const MiniFloat& f, uint8_t bits);
 uint8_t encode_mini(const MiniFloat& f, float value, bool saturate = true);

@@ -39,6 +39,8 @@ constexpr std::array<Row, kDTypeCount> kRows = {{
     {"float8e8m0", 8, Class::floating},
     {"uint2", 2, Class::unsigned_int},
     {"int2", 2, Class::signed_int},
+    {"float6e2m3", 6, Class::floating},
+    {"float6e3m2", 6, Class::floating},
 }};
 const Row& row(DType t) {
   const auto i = static_cast<size_t>(t);

@@ -34,12 +34,14 @@ enum class DType : uint8_t {
   F8E8M0 = 24,
   U2 = 25,
   I2 = 26,
+  F6E2M3 = 27,
+  F6E3M2 = 28,
 };
-inline constexpr int kDTypeCount = 27;
+inline constexpr int kDTypeCount = 29;
 
 bool is_valid(DType t);     // a known type other than Undefined
-int bit_width(DType t);     // 2, 4, 8, ... 128; 0 for String and Undefined
-bool is_floating(DType t);  // F16, BF16, F32, F64 and the 8- and 4-bit floats
+int bit_width(DType t);     // 2, 4, 6, 8, 16, ... 128; 0 for String and Undefined
+bool is_floating(DType t);  // F16, BF16, F32, F64 and the 8-, 6- and 4-bit floats
 bool is_integer(DType t);   // signed and unsigned, not Bool
 bool is_signed_integer(DType t);
 std::string_view onnx_name(DType t);  // "float", "int64", "bfloat16": ONNX text syntax

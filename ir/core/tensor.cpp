@@ -8,6 +8,7 @@
 #include "ir/base/buffer_pool.h"
 #include "ir/base/hash.h"
 #include "ir/base/narrow_types.h"
+#include "ir/core/packed.h"
 
 namespace lathe {
 namespace {
@@ -17,18 +18,6 @@ T load(const std::byte* p) {
   T v;
   std::memcpy(&v, p, sizeof v);
   return v;
-}
-
-int packed_code(const std::byte* data, int64_t i, int bits) {
-  const int per_byte = 8 / bits;
-  const auto byte = std::to_integer<int>(data[i / per_byte]);
-  return (byte >> (bits * static_cast<int>(i % per_byte))) & ((1 << bits) - 1);
-}
-
-void store_packed(std::byte* data, int64_t i, int bits, int code) {
-  const int per_byte = 8 / bits, shift = bits * static_cast<int>(i % per_byte), mask = (1 << bits) - 1;
-  auto& byte = data[i / per_byte];
-  byte = static_cast<std::byte>((std::to_integer<int>(byte) & ~(mask << shift)) | ((code & mask) << shift));
 }
 
 int sign_extend(int code, int bits) { return code >= (1 << (bits - 1)) ? code - (1 << bits) : code; }
@@ -45,6 +34,10 @@ const MiniFloat* mini_float(DType t) {
       return &kF8E5M2FNUZ;
     case DType::F4E2M1:
       return &kF4E2M1;
+    case DType::F6E2M3:
+      return &kF6E2M3;
+    case DType::F6E3M2:
+      return &kF6E3M2;
     default:
       return nullptr;
   }
@@ -55,8 +48,7 @@ const MiniFloat* mini_float(DType t) {
 int64_t byte_count(DType dtype, int64_t count) {
   const int64_t bits = bit_width(dtype);
   if (bits >= 8) return checked_mul(count, bits / 8);
-  const int64_t per_byte = bits == 0 ? 1 : 8 / bits;
-  return bits == 0 ? 0 : count / per_byte + (count % per_byte != 0 ? 1 : 0);
+  return count / 8 * bits + (count % 8 * bits + 7) / 8;
 }
 
 Tensor Tensor::uninitialized(DType dtype, std::vector<int64_t> dims) {
@@ -174,12 +166,11 @@ double Tensor::as_double(int64_t i) const {
       return at(uint64_t{});
     case DType::F8E8M0:
       return decode_e8m0(load<uint8_t>(p + i));
-    case DType::F4E2M1:
-      return decode_mini(kF4E2M1, static_cast<uint8_t>(packed_code(p, i, 4)));
     default:
       break;
   }
-  if (const MiniFloat* f = mini_float(dtype)) return decode_mini(*f, load<uint8_t>(p + i));
+  if (const MiniFloat* f = mini_float(dtype))
+    return decode_mini(*f, static_cast<uint8_t>(packed_code(p, i, bit_width(dtype))));
   return static_cast<double>(as_i64(i));
 }
 
@@ -299,9 +290,6 @@ void store_double(DType dtype, std::byte* data, int64_t i, double value) {
     case DType::F8E8M0:
       put(encode_e8m0(static_cast<float>(value)));
       return;
-    case DType::F4E2M1:
-      store_packed(data, i, 4, encode_mini(kF4E2M1, static_cast<float>(value)));
-      return;
     case DType::C64: {
       const float c[2] = {static_cast<float>(value), 0};
       std::memcpy(data + 8 * i, c, sizeof c);
@@ -325,7 +313,7 @@ void store_double(DType dtype, std::byte* data, int64_t i, double value) {
       break;
   }
   if (const MiniFloat* f = mini_float(dtype)) {
-    put(encode_mini(*f, static_cast<float>(value)));
+    store_packed(data, i, bit_width(dtype), encode_mini(*f, static_cast<float>(value)));
     return;
   }
   const bool fits = value >= -0x1p63 && value < 0x1p63;

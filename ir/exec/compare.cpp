@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "ir/base/quote.h"
+
 namespace lathe {
 namespace {
 
@@ -43,16 +45,36 @@ void each(const Tensor& a, const Tensor& b, F&& f) {
   for (int64_t i = 0; i < n; ++i) f(i, a.as_double(i), b.as_double(i));
 }
 
-Difference compare_tensors(const Tensor& a, const Tensor& b, double relative, double absolute) {
+// Complex numbers as pairs of reals.
+Tensor as_reals(const Tensor& t) {
+  std::vector<int64_t> dims = t.dims;
+  dims.push_back(2);
+  return Tensor::view(t.dtype == DType::C64 ? DType::F32 : DType::F64, std::move(dims), t.bytes(), t.keep());
+}
+
+struct Allowed {
+  double relative, absolute;
+  bool each;  // relative to the element, not to the largest one
+};
+
+Difference compare_tensors(const Tensor& a, const Tensor& b, const Allowed& allowed) {
   if (a.dtype != b.dtype)
     return differ(fmt::format("types differ: {} against {}", onnx_name(a.dtype), onnx_name(b.dtype)));
   if (a.dims != b.dims)
     return differ(fmt::format("shapes differ: {} against {}", dims_text(a), dims_text(b)));
-  if (a.dtype == DType::String) return a.strings() == b.strings() ? Difference{} : differ("strings differ");
+  if (a.dtype == DType::String) {
+    const auto &x = a.strings(), &y = b.strings();
+    for (size_t i = 0; i < x.size(); ++i)
+      if (x[i] != y[i])
+        return differ(fmt::format("strings differ at {} ({} against {})", place(a, static_cast<int64_t>(i)),
+                                  quote(x[i]), quote(y[i])));
+    return {};
+  }
   if (a.dtype == DType::C64 || a.dtype == DType::C128)
-    return same_content(a, b) ? Difference{} : differ("complex values differ");
+    return compare_tensors(as_reals(a), as_reals(b), allowed);
   Difference d;
   double worst = -1;
+  bool apart = false;
   each(a, b, [&](int64_t i, double x, double y) {
     if (std::isfinite(x)) d.scale = std::max(d.scale, std::fabs(x));
     double diff;
@@ -60,31 +82,37 @@ Difference compare_tensors(const Tensor& a, const Tensor& b, double relative, do
       diff = std::isnan(x) && std::isnan(y) ? 0 : INFINITY;
     else
       diff = x == y ? 0 : std::fabs(x - y);  // inf - inf
+    if (allowed.each) {
+      const double room = std::isfinite(x) ? allowed.absolute + allowed.relative * std::fabs(x) : 0;
+      if (diff <= room) {
+        d.max_abs = std::max(d.max_abs, diff);
+        return;
+      }
+      apart = true;
+    }
     if (diff > worst) {
       worst = diff;
       d.index = i;
     }
   });
-  d.max_abs = std::max(worst, 0.0);
-  d.same = d.max_abs <= relative * d.scale + absolute;
+  d.max_abs = std::max(worst, d.max_abs);
+  d.same = allowed.each ? !apart : d.max_abs <= allowed.relative * d.scale + allowed.absolute;
   if (!d.same)
-    d.text = fmt::format("values differ by {:.3g} at {} ({:.9g} against {:.9g})", d.max_abs,
-                         place(a, d.index), a.as_double(d.index), b.as_double(d.index));
+    d.text = fmt::format("values differ by {:.3g} at {} ({:.9g} against {:.9g})", worst, place(a, d.index),
+                         a.as_double(d.index), b.as_double(d.index));
   return d;
 }
 
-}  // namespace
-
-Difference compare(const Datum& a, const Datum& b, double relative, double absolute) {
+Difference compare_datums(const Datum& a, const Datum& b, const Allowed& allowed) {
   if (a.empty() || b.empty()) return a.empty() && b.empty() ? Difference{} : differ("one side is empty");
-  if (a.tensor() && b.tensor()) return compare_tensors(*a.tensor(), *b.tensor(), relative, absolute);
+  if (a.tensor() && b.tensor()) return compare_tensors(*a.tensor(), *b.tensor(), allowed);
   if (a.sequence() && b.sequence()) {
     if (a.sequence()->size() != b.sequence()->size())
       return differ(
           fmt::format("sequences have {} and {} elements", a.sequence()->size(), b.sequence()->size()));
     Difference worst;
     for (size_t i = 0; i < a.sequence()->size(); ++i) {
-      Difference d = compare((*a.sequence())[i], (*b.sequence())[i], relative, absolute);
+      Difference d = compare_datums((*a.sequence())[i], (*b.sequence())[i], allowed);
       if (!d.same) {
         d.text = fmt::format("element {}: {}", i, d.text);
         return d;
@@ -98,6 +126,16 @@ Difference compare(const Datum& a, const Datum& b, double relative, double absol
     return compare_tensors(a.map()->values, b.map()->values, relative, absolute);
   }
   return differ("kinds differ");
+}
+
+}  // namespace
+
+Difference compare(const Datum& a, const Datum& b, double relative, double absolute) {
+  return compare_datums(a, b, {relative, absolute, false});
+}
+
+Difference compare_each(const Datum& expected, const Datum& got, double relative, double absolute) {
+  return compare_datums(expected, got, {relative, absolute, true});
 }
 
 double rounding_tolerance(DType t) {

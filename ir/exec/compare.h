@@ -18,6 +18,9 @@ struct Difference {
 // equal each other, zeros of either sign too). NaN or infinity on one side only always differs.
 Difference compare(const Datum& a, const Datum& b, double relative, double absolute = 0);
 
+// Element by element, as numpy.testing.assert_allclose: |got - expected| <= absolute + relative * |expected|.
+Difference compare_each(const Datum& expected, const Datum& got, double relative, double absolute);
+
 // What rounding in a few operations of this type may do, as a fraction of the largest magnitude.
 double rounding_tolerance(DType t);
 

@@ -143,7 +143,8 @@ bool find_body(const onnx::OpSchema& schema, const Model& m, const Node& n, onnx
   if (!schema.HasContextDependentFunction()) return false;
   std::vector<onnx::TypeProto> types;
   for (const ValueId v : n.in) types.push_back(v ? to_proto(m[v].type) : onnx::TypeProto());
-  const onnx::FunctionBodyBuildContextImpl context(to_proto(n), types);
+  const onnx::NodeProto call = to_proto(n);  // the context keeps pointers to its attributes
+  const onnx::FunctionBodyBuildContextImpl context(call, types);
   try {
     // Asked for the version that a body was written for, the library does not look into its registry.
     return schema.BuildContextDependentFunction(context, body,

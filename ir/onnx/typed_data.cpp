@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "ir/base/error.h"
+#include "ir/core/packed.h"
 #include "ir/onnx/fields.h"
 
 namespace lathe {
@@ -75,6 +76,20 @@ Tensor decode_strings(Bytes message, std::vector<int64_t> dims) {
   return Tensor::of_strings(std::move(dims), std::move(values));
 }
 
+Tensor decode_six_bits(Bytes message, DType dtype, std::vector<int64_t> dims) {
+  Tensor t = Tensor::make(dtype, std::move(dims));
+  int64_t i = 0;
+  const auto put = [&](uint64_t code) {
+    if (code > 63) fail("int32_data holds {}, which is no {}", static_cast<int64_t>(code), onnx_name(dtype));
+    store_packed(t.mutable_bytes().data(), i++, 6, static_cast<int>(code));
+  };
+  for_each_record(message, field::tensor::int32_data, [&](const Field& f) {
+    if (f.type != WireType::bytes) return put(f.scalar);
+    for (Reader r(f.payload); !r.at_end();) put(r.varint());
+  });
+  return t;
+}
+
 int64_t read_element(DType dtype, const std::byte* p, int64_t unit) {
   uint64_t bits = 0;
   std::memcpy(&bits, p, static_cast<size_t>(unit));
@@ -111,9 +126,14 @@ Tensor decode_typed(Bytes message, uint32_t number, DType dtype, std::vector<int
     fail("a {} tensor cannot be stored in field {} of TensorProto", onnx_name(dtype), number);
   if (dtype == DType::String) return decode_strings(message, std::move(dims));
   const int64_t unit = unit_of(dtype, number), bytes = byte_count(dtype, element_count(dims));
-  const int64_t found = count_entries(message, number), wanted = bytes / unit;
+  // A 6-bit element has an entry of its own (onnx.proto, int32_data).
+  const bool six_bits = bit_width(dtype) == 6;
+  const int64_t found = count_entries(message, number),
+                wanted = six_bits ? element_count(dims) : bytes / unit;
   if (found != wanted)
     fail("tensor has {} values, type {} and dims need {}", found, onnx_name(dtype), wanted);
+
+  if (six_bits) return decode_six_bits(message, dtype, std::move(dims));
 
   const bool fixed = number == field::tensor::float_data || number == field::tensor::double_data;
   Tensor t;
@@ -155,6 +175,11 @@ void encode_typed(Writer& out, const Tensor& t) {
     return out.bytes_by_reference(number, t.bytes());
   const int64_t unit = unit_of(t.dtype, number);
   out.message(number, [&] {
+    if (bit_width(t.dtype) == 6) {
+      for (int64_t i = 0; i < t.count(); ++i)
+        out.packed_varint(static_cast<uint64_t>(packed_code(t.bytes().data(), i, 6)));
+      return;
+    }
     for (size_t at = 0; at < t.byte_size(); at += static_cast<size_t>(unit))
       out.packed_varint(static_cast<uint64_t>(read_element(t.dtype, t.bytes().data() + at, unit)));
   });

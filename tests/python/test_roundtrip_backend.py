@@ -2,41 +2,27 @@
 
 import os
 import pathlib
-import warnings
 
-import onnx
 import pytest
-from onnx.backend.test.loader import DATA_DIR, load_model_tests
 
+import backend_cases
 import compare
 from conftest import ROOT
 
-KINDS = ("node", "simple", "light", "pytorch-converted", "pytorch-operator")
 AT_ONCE = 100  # files per process
 
 
-def models_of(kind: str) -> pathlib.Path:
-    """The models of one kind as flat files, made once per onnx version."""
-    folder = ROOT / "build" / "backend-cases" / onnx.__version__ / kind
-    if not (folder / ".done").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the cases' own overflows and divisions by zero
-            cases = load_model_tests(kind=kind)
-        for case in cases:
-            if case.model is not None:
-                (folder / f"{case.name}.onnx").write_bytes(case.model.SerializeToString())
-            elif case.model_dir is not None:
-                (folder / f"{case.name}.onnx").write_bytes((pathlib.Path(case.model_dir) / "model.onnx").read_bytes())
-        for model in (pathlib.Path(DATA_DIR) / kind).glob("*.onnx"):  # light: whole networks with generated weights
-            (folder / model.name).write_bytes(model.read_bytes())
-        (folder / ".done").touch()
-    return folder
+def models_of(kind: str, flat: pathlib.Path) -> list[pathlib.Path]:
+    """The models of one kind, linked into one folder under the names of their cases."""
+    flat.mkdir()
+    for model in (backend_cases.cases(ROOT / "build" / "backend-cases") / kind).glob("*/model.onnx"):
+        (flat / f"{model.parent.name}.onnx").symlink_to(model.resolve())
+    return sorted(flat.glob("*.onnx"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", backend_cases.KINDS)
 def test_backend_cases(run, tmp_path, kind):
-    files = sorted(models_of(kind).glob("*.onnx"))
+    files = models_of(kind, tmp_path / "flat")
     assert len(files) >= {"node": 1800, "simple": 10, "light": 5, "pytorch-converted": 50, "pytorch-operator": 20}[kind]
     wrong = []
     for i in range(0, len(files), AT_ONCE):

@@ -5,6 +5,7 @@
 
 #include "ir/base/narrow_types.h"
 #include "ir/base/parallel.h"
+#include "ir/core/packed.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/tensor/args.h"
 #include "ir/ops/tensor/units.h"
@@ -42,13 +43,8 @@ const MiniFloat* byte_float(DType t) {
 std::vector<double> decode_table(DType t) {
   const int bits = bit_width(t);
   Tensor codes = Tensor::make(t, {int64_t{1} << bits});
-  for (int64_t i = 0; i < codes.dims[0]; ++i) {
-    if (bits == 8)
-      codes.mutable_data<uint8_t>()[static_cast<size_t>(i)] = static_cast<uint8_t>(i);
-    else
-      codes.mutable_data<uint8_t>()[static_cast<size_t>(i * bits / 8)] |=
-          static_cast<uint8_t>(i << (i * bits % 8));
-  }
+  for (int64_t i = 0; i < codes.dims[0]; ++i)
+    store_packed(codes.mutable_bytes().data(), i, bits, static_cast<int>(i));
   return codes.to_doubles();
 }
 

@@ -1,28 +1,26 @@
 #include "ir/ops/tensor/units.h"
 
+#include "ir/core/packed.h"
+
 namespace lathe {
 namespace {
 
-bool is_packed(DType t) { return bit_width(t) == 4 || bit_width(t) == 2; }
+bool is_packed(DType t) { return bit_width(t) != 0 && bit_width(t) < 8; }
 
 Tensor unpack(const Tensor& t) {
   Tensor out = Tensor::uninitialized(DType::U8, t.dims);
-  auto to = out.mutable_data<uint8_t>();
-  const auto from = t.data<uint8_t>();
-  const unsigned bits = static_cast<unsigned>(bit_width(t.dtype)), per_byte = 8 / bits,
-                 mask = (1u << bits) - 1;
+  const auto to = out.mutable_data<uint8_t>();
+  const int bits = bit_width(t.dtype);
   for (size_t i = 0; i < to.size(); ++i)
-    to[i] = static_cast<uint8_t>((from[i / per_byte] >> (bits * (i % per_byte))) & mask);
+    to[i] = static_cast<uint8_t>(packed_code(t.bytes().data(), static_cast<int64_t>(i), bits));
   return out;
 }
 
 Tensor pack(const Tensor& t, DType dtype) {
   Tensor out = Tensor::make(dtype, t.dims);
-  auto to = out.mutable_data<uint8_t>();
   const auto from = t.data<uint8_t>();
-  const unsigned bits = static_cast<unsigned>(bit_width(dtype)), per_byte = 8 / bits;
   for (size_t i = 0; i < from.size(); ++i)
-    to[i / per_byte] = static_cast<uint8_t>(to[i / per_byte] | (from[i] << (bits * (i % per_byte))));
+    store_packed(out.mutable_bytes().data(), static_cast<int64_t>(i), bit_width(dtype), from[i]);
   return out;
 }
 
