@@ -2,6 +2,7 @@
 
 find_package(Boost 1.74 CONFIG REQUIRED COMPONENTS program_options)
 find_package(fmt REQUIRED)
+find_package(ICU REQUIRED COMPONENTS uc)
 find_package(LibArchive REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
@@ -15,6 +16,14 @@ add_library(lathe_eigen INTERFACE)
 add_library(lathe::eigen ALIAS lathe_eigen)
 find_path(LATHE_EIGEN_INCLUDE Eigen/Core PATH_SUFFIXES eigen3 REQUIRED)
 target_include_directories(lathe_eigen SYSTEM INTERFACE ${LATHE_EIGEN_INCLUDE})
+
+# RE2 has no CMake package in Debian 12.
+find_path(LATHE_RE2_INCLUDE re2/re2.h REQUIRED)
+find_library(LATHE_RE2 re2 REQUIRED)
+add_library(lathe_re2 INTERFACE)
+add_library(lathe::re2 ALIAS lathe_re2)
+target_include_directories(lathe_re2 SYSTEM INTERFACE ${LATHE_RE2_INCLUDE})
+target_link_libraries(lathe_re2 INTERFACE ${LATHE_RE2})
 
 # onnx lies in a cache outside the build folder, shared by clones and worktrees; `dev` names it by the same rule.
 if(NOT "$ENV{LATHE_CACHE}" STREQUAL "")

@@ -69,11 +69,15 @@ T checked_rem(T a, T b) {
   }
 }
 
-// Remainder with the sign of the divisor (Python's).
+// Remainder with the sign of the divisor (Python's), a zero too.
 template <class T>
 T checked_mod(T a, T b) {
   const T r = checked_rem(a, b);
-  return r != 0 && (r < 0) != (b < 0) ? static_cast<T>(r + b) : r;
+  if (r == 0) {
+    if constexpr (std::is_floating_point_v<T>) return std::copysign(r, b);
+    return r;
+  }
+  return (r < 0) != (b < 0) ? static_cast<T>(r + b) : r;
 }
 
 // Integer power by squaring, wrapping; a negative exponent is 1 / a^|n| truncated.

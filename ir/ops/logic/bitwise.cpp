@@ -5,7 +5,8 @@
 namespace lathe {
 namespace {
 
-// Shifting by the width or more leaves 0 (C++ leaves it undefined).
+// Shifting by the width or more, or by a negative number, leaves what sign extension does: 0, or -1 where a
+// negative number is shifted to the right.
 struct Shift {
   explicit Shift(const Attrs& attrs) {
     const std::string direction = attrs.s("direction", "");
@@ -16,8 +17,9 @@ struct Shift {
   bool left = false;
   template <class C>
   C operator()(C x, C by) const {
-    if (by >= sizeof(C) * 8) return 0;
-    return left ? static_cast<C>(x << by) : static_cast<C>(x >> by);
+    using Bits = std::make_unsigned_t<C>;
+    if (static_cast<Bits>(by) >= sizeof(C) * 8) return x < 0 && !left ? static_cast<C>(-1) : C{0};
+    return left ? static_cast<C>(static_cast<Bits>(x) << by) : static_cast<C>(x >> by);
   }
 };
 
@@ -37,7 +39,7 @@ void register_bitwise(OpRegistry& r) {
   row("BitwiseOr", infer_binary<>, eval_binary<decltype([](auto a, auto b) { return a | b; }), Ints>, true);
   row("BitwiseXor", infer_binary<>, eval_binary<decltype([](auto a, auto b) { return a ^ b; }), Ints>, true);
   row("BitwiseNot", infer_unary<>, eval_unary<decltype([](auto a) { return ~a; }), Ints>, false);
-  row("BitShift", infer_binary<>, eval_binary<Shift, UnsignedInts>, false);
+  row("BitShift", infer_binary<>, eval_binary<Shift, Ints>, false);
 }
 
 }  // namespace lathe

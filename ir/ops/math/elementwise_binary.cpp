@@ -61,11 +61,6 @@ struct PRelu {
   }
 };
 
-void eval_mod(EvalCtx& c) {
-  if (is_floating(c.in(0).dtype) && c.attrs().i("fmod", 0) == 0) fail("floating-point Mod needs fmod = 1");
-  eval_binary<Mod, Numbers>(c);
-}
-
 void eval_prelu(EvalCtx& c) {
   broadcast_strides(c.in(1).dims, c.in(0).dims);  // the slope alone is stretched
   eval_binary<PRelu, Numbers>(c);
@@ -179,7 +174,7 @@ void register_elementwise_binary(OpRegistry& r) {
   row("Sub", infer_binary<sub_dims>, eval_binary<Sub, Numbers>);
   row("Mul", infer_binary<mul_dims>, eval_binary<Mul, Numbers>, true);
   row("Div", infer_binary<div_dims>, eval_binary<Div, Numbers>);
-  row("Mod", infer_mod, eval_mod);
+  row("Mod", infer_mod, eval_binary<Mod, Numbers>);
   row("Pow", infer_binary<pow_dims>, eval_pow);
   row("PRelu", infer_unary<>, eval_prelu);
   row("Max", infer_binary<max_dims>, eval_variadic<Max>, true);
