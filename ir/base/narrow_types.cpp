@@ -47,7 +47,7 @@ uint8_t encode_mini(const MiniFloat& f, float value, bool saturate) {
   const auto nan_code = [&]() -> uint8_t {
     if (f.only_neg_zero_nan) return static_cast<uint8_t>(1 << width);
     if (f.has_inf || f.all_ones_nan) return static_cast<uint8_t>((sign << width) | ((1 << width) - 1));
-    return pack(top);  // a format without NaN saturates
+    return static_cast<uint8_t>((sign ^ 1) << width);  // without NaN: -0, as ONNX's cases have it
   };
   if (std::isnan(value)) return nan_code();
   const float a = std::fabs(value), limit = magnitude(f, top);

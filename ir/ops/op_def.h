@@ -35,8 +35,8 @@ class OpRegistry {
  public:
   void add(OpDef def);  // a second entry for the same op is a programming error
   const OpDef* find(std::string_view domain, std::string_view type) const;
-  // Null too for a node that keeps the meaning of an old opset (lift.h: `$since`): rules and kernels are not
-  // for it.
+  // A node that keeps the meaning of an old opset (lift.h: `$since`) has the entry "Type@since" if there is
+  // one.
   const OpDef* find(const Node& n) const;
   std::vector<const OpDef*> all() const;  // sorted by domain and name
 

@@ -26,7 +26,8 @@ const OpDef* OpRegistry::find(std::string_view domain, std::string_view type) co
 }
 
 const OpDef* OpRegistry::find(const Node& n) const {
-  return n.canonical() ? find(n.domain, n.type) : nullptr;
+  if (n.canonical()) return find(n.domain, n.type);
+  return find(n.domain, n.type + "@" + std::to_string(n.attrs.i("$since", 0)));
 }
 
 std::vector<const OpDef*> OpRegistry::all() const {

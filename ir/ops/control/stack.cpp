@@ -16,7 +16,7 @@ void Stack::push(const Datum& d) {
   items_.push_back(*t);
 }
 
-void Stack::finish(EvalCtx& c, size_t i, const Type& element) const {
+Tensor Stack::joined(const Type& element, int64_t least) const {
   std::vector<int64_t> item;
   DType dtype = element.dtype;
   if (!items_.empty()) {
@@ -29,9 +29,9 @@ void Stack::finish(EvalCtx& c, size_t i, const Type& element) const {
   const auto axis = static_cast<size_t>(normalize_axis(axis_, static_cast<int64_t>(item.size()) + 1));
   const auto n = static_cast<int64_t>(items_.size());
   std::vector<int64_t> dims = item;
-  dims.insert(dims.begin() + static_cast<std::ptrdiff_t>(axis), n);
+  dims.insert(dims.begin() + static_cast<std::ptrdiff_t>(axis), std::max(n, least));
   Units u(dtype);
-  Tensor& y = u.out(c, i, dims);
+  Tensor y = n < least ? u.enter(Tensor::make(dtype, dims)) : Tensor::uninitialized(u.dtype(), dims);
   auto strides = row_major(dims);
   const int64_t step = strides[axis];
   strides.erase(strides.begin() + static_cast<std::ptrdiff_t>(axis));
@@ -40,7 +40,7 @@ void Stack::finish(EvalCtx& c, size_t i, const Type& element) const {
     copy_strided(from.dtype, y.mutable_bytes().data(), from.bytes().data(),
                  {item, strides, row_major(item), (reversed_ ? n - 1 - k : k) * step, 0});
   }
-  u.finish(c, i, y);
+  return u.leave(std::move(y));
 }
 
 bool truth(const Datum& d) {

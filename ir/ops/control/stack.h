@@ -13,7 +13,9 @@ class Stack {
 
   void push(const Datum& d);  // a tensor of the same type and shape as the others
   // Sets output i. `element` tells type and shape where nothing was pushed.
-  void finish(EvalCtx& c, size_t i, const Type& element) const;
+  void finish(EvalCtx& c, size_t i, const Type& element) const { c.set(i, joined(element, 0)); }
+  // The stack filled up with zeros (empty strings) to `least` elements.
+  Tensor joined(const Type& element, int64_t least) const;
 
  private:
   int64_t axis_;

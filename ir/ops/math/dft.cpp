@@ -74,6 +74,7 @@ void eval_dft(EvalCtx& c) {
   Dims dims = given.dims;
   dims[axis] = kept;
   dims.back() = real_out ? 1 : 2;
+  c.out(0, given.dtype, dims);  // refuses what is beyond the memory limit
   Tensor y = Tensor::uninitialized(DType::F64, dims);
   const Tensor x = convert(given, DType::F64);
   const int64_t inner = span_count(given.dims, axis + 1, given.dims.size() - 1),
@@ -153,6 +154,7 @@ void eval_stft(EvalCtx& c) {
   const int64_t kept = c.attrs().i("onesided", 1) != 0 ? length / 2 + 1 : length;
   const Fft fft(length, false);
   const Tensor x = convert(given, DType::F64);
+  c.out(0, given.dtype, {given.dims[0], frames, kept, 2});
   Tensor y = Tensor::uninitialized(DType::F64, {given.dims[0], frames, kept, 2});
   const double *in = x.data<double>().data(), *w = window.data<double>().data();
   double* out = y.mutable_data<double>().data();
@@ -212,6 +214,7 @@ void eval_mel(EvalCtx& c) {
     return static_cast<int64_t>(at);
   };
   const DType dtype = asked_dtype(c.attrs());
+  c.out(0, dtype, {rows, bins});
   Tensor y = Tensor::make(dtype, {rows, bins});
   const auto put = [&](int64_t row, int64_t bin, double v) {
     store_double(dtype, y.mutable_bytes().data(), row * bins + bin, v);

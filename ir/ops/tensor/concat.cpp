@@ -103,9 +103,10 @@ void infer_split(InferCtx& c) {
     } else if (c.has(1)) {
       out[axis] = Dim::unknown();
     } else {
+      // Sizes that do not work out are the kernel's to refuse: function bodies have such nodes in branches
+      // that are not taken.
       out[axis] = i + 1 < parts ? each : left;
-      if (all.is_const() && out[axis].value() < 0)
-        c.contradiction(fmt::format("{} do not split in {}", all.str(), n));
+      if (out[axis].is_const() && out[axis].value() < 0) out[axis] = Dim::unknown();
       left = left - each;
     }
     c.out(i, c.dtype(0), std::move(out));

@@ -80,7 +80,10 @@ float source_place(const std::string& mode, const Axis& a, float x) {
   const auto in = static_cast<float>(a.in), out = static_cast<float>(a.out);
   if (mode == "half_pixel") return (x + 0.5f) / a.scale - 0.5f;
   if (mode == "pytorch_half_pixel") return a.out > 1 ? (x + 0.5f) / a.scale - 0.5f : -0.5f;
-  if (mode == "align_corners") return a.out == 1 ? 0.0f : x * (in - 1) / (out - 1);
+  if (mode == "align_corners") {  // the output's size before it is rounded down, as ONNX's cases have it
+    const float exact = a.scale * in;
+    return a.out == 1 || exact == 1 ? 0.0f : x * (in - 1) / (exact - 1);
+  }
   if (mode == "asymmetric") return x / a.scale;
   if (mode == "half_pixel_symmetric") {
     const float adjustment = out / (a.scale * in), center = in / 2;
