@@ -38,8 +38,10 @@ bool within_chance(double hits, double trials, double p) {
 }
 
 // Each element is 1 as often as its probability says; a seed attribute gives the same draw every time.
-std::string check_bernoulli(const Model& m, const CaseData& data, bool has_seed) {
-  const auto p = data.inputs[0].tensor()->to_doubles();
+std::string check_bernoulli(const Model& m, const CaseData& data, bool has_seed, bool expanded) {
+  auto p = data.inputs[0].tensor()->to_doubles();
+  if (expanded)  // the schema's function body asks whether the draw is greater than p
+    for (double& v : p) v = 1 - v;
   const int draws = has_seed ? 2 : 2000;
   std::vector<double> ones(p.size()), first;
   for (int k = 0; k < draws; ++k) {
@@ -92,7 +94,7 @@ bool is_random_case(std::string_view name) {
 
 std::string check_random_case(std::string_view name, const Model& m, const CaseData& data) {
   if (name.find("bernoulli") != std::string_view::npos)
-    return check_bernoulli(m, data, name.find("seed") != std::string_view::npos);
+    return check_bernoulli(m, data, name.find("seed") != std::string_view::npos, name.ends_with("_expanded"));
   return check_dropout(m, data);
 }
 

@@ -2,7 +2,9 @@
 // read (multi-)linearly, with zeros around the input.
 #include <cmath>
 
+#include "ir/base/parallel.h"
 #include "ir/ops/convert.h"
+#include "ir/ops/dispatch.h"
 #include "ir/ops/math/matmul.h"
 #include "ir/ops/nn/conv.h"
 #include "ir/ops/nn/window.h"
@@ -145,6 +147,8 @@ void eval_deform_conv(EvalCtx& c) {
 
 }  // namespace
 
-void register_deform_conv(OpRegistry& r) { r.add({"", "DeformConv", infer_conv, eval_deform_conv}); }
+void register_deform_conv(OpRegistry& r) {
+  r.add({"", "DeformConv", [](InferCtx& c) { infer_conv(c, 1, c.dtype(0)); }, eval_deform_conv});
+}
 
 }  // namespace lathe

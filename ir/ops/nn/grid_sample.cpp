@@ -5,6 +5,7 @@
 
 #include "ir/ops/convert.h"
 #include "ir/ops/elementwise.h"
+#include "ir/ops/int_math.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/tensor/units.h"
 

@@ -2,6 +2,7 @@
 // delta rules). CausalConvWithState: the short depthwise convolution that goes before it.
 #include <cmath>
 
+#include "ir/base/parallel.h"
 #include "ir/ops/nn/attention_inputs.h"
 #include "ir/ops/op_def.h"
 
