@@ -308,10 +308,8 @@ int run(int argc, char** argv) {
     }
   }
   if (v.count("expect") > 0)
-    return compare_outputs(g, out, v["expect"].as<std::string>(), v["rtol"].as<double>(),
-                           v["atol"].as<double>())
-               ? 0
-               : 1;
+    return compare_outputs(g, out, v["expect"].as<std::string>(), asked("rtol", 1e-4), asked("atol", 0)) ? 0
+                                                                                                         : 1;
   if (json) {
     for (size_t i = 0; i < out.size(); ++i)
       report["outputs"][g.outputs[i].name] = cli::value_summary_json(out[i]);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numbers>
 
 #include "ir/base/rng.h"
 #include "ir/ops/op_def.h"
@@ -14,6 +15,12 @@ namespace {
 Rng rng_of(const EvalCtx& c) {
   if (!c.attrs().has("seed")) return Rng(c.seed);
   return Rng(hash_combine(1, std::bit_cast<uint32_t>(c.attrs().f("seed", 0))));
+}
+
+// Box and Muller, 1958.
+double normal(Rng& rng) {
+  const double u = 1 - rng.uniform(), v = rng.uniform();
+  return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
 }
 
 DType asked(const Attrs& attrs, DType otherwise) {
@@ -39,7 +46,7 @@ void fill(EvalCtx& c, DType dtype, Dims dims, Draw&& draw) {
 void draw_normal(EvalCtx& c, DType dtype, Dims dims) {
   Rng rng = rng_of(c);
   const double mean = c.attrs().f("mean", 0), scale = c.attrs().f("scale", 1);
-  fill(c, dtype, std::move(dims), [&] { return mean + scale * rng.normal(); });
+  fill(c, dtype, std::move(dims), [&] { return mean + scale * normal(rng); });
 }
 
 // [low, high): what rounds up to `high` in the element type is drawn again.
