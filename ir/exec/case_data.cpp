@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <numeric>
 
 #include "ir/base/mapped_file.h"
 #include "ir/base/quote.h"
@@ -81,19 +82,32 @@ Datum decode_map(Bytes message, const TensorSource& source, int depth) {
   const size_t n = values.sequence() != nullptr ? values.sequence()->size() : 0;
   if (n != std::max(keys.size(), names.size()) || (!keys.empty() && !names.empty()))
     fail("a map has {} keys and {} values", keys.size() + names.size(), n);
-  auto out = std::make_shared<MapDatum>();
-  for (size_t i = 0; i < n; ++i) {
+  std::vector<size_t> order(n);
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&](size_t i, size_t j) { return names.empty() ? keys[i] < keys[j] : names[i] < names[j]; });
+  const auto size = static_cast<int64_t>(n);
+  const DType dtype = element_type(values.sequence() != nullptr ? *values.sequence() : Sequence());
+  Tensor out_keys = Tensor::make(names.empty() ? DType::I64 : DType::String, {size});
+  Tensor out_values = Tensor::make(n == 0 ? DType::F32 : dtype, {size});
+  for (size_t k = 0; k < n; ++k) {
+    const size_t i = order[k];
     const Tensor* t = (*values.sequence())[i].tensor();
-    const auto v = t != nullptr ? t->scalar_value() : std::nullopt;
-    if (!v) fail("value {} of a map is no number", i);
+    if (t == nullptr || t->count() != 1 || t->dtype != dtype)
+      fail("value {} of a map is no {}", i, onnx_name(dtype));
+    const auto at = static_cast<int64_t>(k);
     if (names.empty())
-      out->by_int[keys[i]] = *v;
+      out_keys.mutable_data<int64_t>()[k] = keys[i];
     else
-      out->by_string[names[i]] = *v;
+      out_keys.mutable_strings()[k] = names[i];
+    if (dtype == DType::String)
+      out_values.mutable_strings()[k] = t->strings()[0];
+    else if (is_integer(dtype))
+      store_i64(dtype, out_values.mutable_bytes().data(), at, t->as_i64(0));
+    else
+      store_double(dtype, out_values.mutable_bytes().data(), at, t->as_double(0));
   }
-  Datum d;
-  d.value = std::shared_ptr<const MapDatum>(std::move(out));
-  return d;
+  return map_datum(std::move(out_keys), std::move(out_values));
 }
 
 Datum decode_datum(Bytes message, Type::Kind kind, const TensorSource& source, int depth) {

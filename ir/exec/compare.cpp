@@ -122,8 +122,8 @@ Difference compare_datums(const Datum& a, const Datum& b, const Allowed& allowed
     return worst;
   }
   if (a.map() && b.map()) {
-    if (!compare_tensors(a.map()->keys, b.map()->keys, 0, 0).same) return differ("keys differ");
-    return compare_tensors(a.map()->values, b.map()->values, relative, absolute);
+    if (!compare_tensors(a.map()->keys, b.map()->keys, {0, 0, false}).same) return differ("keys differ");
+    return compare_tensors(a.map()->values, b.map()->values, allowed);
   }
   return differ("kinds differ");
 }
