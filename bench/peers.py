@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """lathe and its peers on the same models, in one run.
 
-  peers.py [--bin build/bin] [--models build/models] [--only GLOB[,GLOB...]] [--tools GLOB[,GLOB...]] [--runs 3]
-           [--rounds 15] [--timeout 900] [--json OUT] [--keep DIR]
+  peers.py [--bin build/bin] [--models build/models] [--more DIR]... [--only GLOB[,GLOB...]] [--tools GLOB[,GLOB...]]
+           [--runs 3] [--rounds 15] [--timeout 900] [--json OUT] [--markdown OUT] [--keep DIR]
 
 Every tool runs as whole fresh processes, in turns (one run of each tool, then the next run): wall time and CPU time
 (medians), peak resident memory (the kernel's figure for the process, os.wait4), nodes, bytes. What they wrote is then
 judged (judge.py): onnxruntime latency with all versions taking turns, cosine to the original's outputs at two shapes.
 `x lathe` columns: the peer's figure over that of lathe's own row in the same group. A tool that fails is a row that
-says why. A model that is not in --models is filled from tests/models when its graph is there.
+says why. A model that is not in --models is filled from tests/models when its graph is there; each --more folder adds
+models of its own.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ import sys
 import tempfile
 import time
 
+import page
 import tools as catalogue
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 DEFAULT = ["minilm-l6.ts17e", "minilm-l6.ts17", "minilm-l6.dyn18", "minilm-l6-classic.ts14", "mpnet-base.ts17"]
 PACKAGES = "onnx onnxruntime onnxslim onnxsim onnxoptimizer onnxscript polygraphy torch".split()
-OWN = {"simplify": "lathe fuse", "quantize": "lathe fuse,quant4", "inspect": "lathe inspect"}
 
 # This process stays small on purpose (no numpy, no onnx): the kernel counts a child's memory from the fork on.
 
@@ -99,11 +100,11 @@ def run_tool(tool, name: str, source: pathlib.Path, folder: pathlib.Path, timeou
     return total
 
 
-def find(name: str, models: pathlib.Path) -> pathlib.Path:
+def find(name: str, models: pathlib.Path, more: list[pathlib.Path]) -> pathlib.Path:
     path = models / f"{name}.onnx"
-    sample = ROOT / "samples" / "models" / f"{name}.onnx"
-    if not path.exists() and sample.exists():
-        return sample
+    for folder in (*more, ROOT / "samples" / "models"):
+        if not path.exists() and (folder / path.name).exists():
+            return folder / path.name
     if not path.exists():
         # The checkpoint is in the test environment, which need not be this one: `python` on the path knows it.
         for interpreter in dict.fromkeys((shutil.which("python") or sys.executable, sys.executable)):
@@ -115,11 +116,12 @@ def find(name: str, models: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def names(only: str, models: pathlib.Path) -> list[str]:
-    here = {p.stem for folder in (models, ROOT / "tests" / "models", ROOT / "samples" / "models")
-            for p in folder.glob("*.onnx")}
+def names(only: str, models: pathlib.Path, more: list[pathlib.Path]) -> list[str]:
+    added = {p.stem for folder in more for p in folder.glob("*.onnx")}
+    here = added | {p.stem for folder in (models, ROOT / "tests" / "models", ROOT / "samples" / "models")
+                    for p in folder.glob("*.onnx")}
     if not only:
-        return DEFAULT
+        return DEFAULT + sorted(added - set(DEFAULT))
     chosen = []
     for glob in only.split(","):
         matching = sorted(n for n in here if fnmatch.fnmatch(n, glob))
@@ -149,7 +151,7 @@ def medians(samples: list[dict]) -> dict:
 
 
 def measure(name: str, a: argparse.Namespace, chosen: list, work: pathlib.Path) -> dict:
-    source = find(name, a.models).resolve()
+    source = find(name, a.models, a.more).resolve()
     warm(source)
     rows, samples = {}, {}
     active = []
@@ -210,77 +212,18 @@ def judged(source: pathlib.Path, outputs: dict, a: argparse.Namespace, work: pat
     return answer
 
 
-def ratio(value, base) -> str:
-    return f"x{value / base:.2f}" if value is not None and base else ""
-
-
-def table(name: str, rows: dict) -> str:
-    head = ("tool", "seconds", "x lathe", "peak MB", "x lathe", "nodes", "MB", "ms", "x original", "cosine", "max diff")
-    lines = [head]
-    notes = []
-    for label, row in sorted(rows.items(), key=lambda r: ["original", "simplify", "quantize", "inspect"].index(r[1]["group"])):
-        own = rows.get(OWN.get(row["group"], ""), {})
-        mine = label == OWN.get(row["group"])
-        if "fails" in own or "fails" in row:  # a failure's time says nothing
-            own = {}
-
-        def number(key: str, form: str) -> str:
-            return format(row[key], form) if key in row else ""
-
-        lines.append((
-            label, number("seconds", ".3f"), "" if mine else ratio(row.get("seconds"), own.get("seconds")),
-            number("peak_mb", ".0f"), "" if mine else ratio(row.get("peak_mb"), own.get("peak_mb")), number("nodes", "d"),
-            format(row["bytes"] / 1e6, ".1f") if "bytes" in row else "", number("latency_ms", ".2f"),
-            number("latency_ratio", ".2f"), number("cosine", ".6f"), number("max_diff", ".1e")))
-        if "fails" in row:
-            notes.append(f"  {label}: {row['fails']}")
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    text = [name] + ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths))).rstrip()
-                     for line in lines]
-    return "\n".join(text + notes)
-
-
-def goals(rows: dict) -> list[str]:
-    """The project's own bars, where both sides ran."""
-    said = []
-
-    def figure(label: str, key: str):
-        return None if "fails" in rows.get(label, {"fails": 1}) else rows[label].get(key)
-
-    def hold(text: str, good: bool) -> None:
-        said.append(f"  {'holds' if good else 'MISSED'}: {text}")
-
-    quant, chain = "lathe fuse,quant4", "onnxslim + MatMulNBits"
-    if figure(quant, "seconds") and figure(chain, "seconds"):
-        times = figure(chain, "seconds") / figure(quant, "seconds")
-        hold(f"{quant} {times:.1f} times as fast as {chain} (bar 10)", times >= 10)
-        part = figure(quant, "peak_mb") / figure(chain, "peak_mb")
-        hold(f"{quant} with {part:.2f} of its peak memory (bar 0.33)", part < 1 / 3)
-    if figure("lathe inspect", "seconds") and figure("onnx.load + infer_shapes", "seconds"):
-        times = figure("onnx.load + infer_shapes", "seconds") / figure("lathe inspect", "seconds")
-        hold(f"lathe inspect {times:.0f} times as fast as onnx.load + infer_shapes (bar 30)", times >= 30)
-        hold(f"lathe inspect peaks at {figure('lathe inspect', 'peak_mb'):.0f} MB (bar 60)",
-             figure("lathe inspect", "peak_mb") < 60)
-    left = [figure(f"ort transformers {n}", "nodes") for n in (0, 1)]
-    left = [n for n in left if n]
-    if left and figure("lathe fuse", "nodes"):
-        nodes = figure("lathe fuse", "nodes")
-        hold(f"lathe fuse leaves {nodes} nodes, onnxruntime's transformers optimizer {min(left)}", nodes <= min(left))
-        hold(f"lathe fuse changes outputs by {figure('lathe fuse', 'max_diff'):.1e} (bar 1e-4)",
-             figure("lathe fuse", "max_diff") <= 1e-4)
-    return said
-
-
 def arguments() -> argparse.Namespace:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--bin", type=pathlib.Path, default=pathlib.Path(os.environ.get("LATHE_BIN", ROOT / "build" / "bin")))
     ap.add_argument("--models", type=pathlib.Path, default=ROOT / "build" / "models")
+    ap.add_argument("--more", type=pathlib.Path, action="append", default=[], help="a folder of further models")
     ap.add_argument("--only", default="", help=f"models by glob; by default {' '.join(DEFAULT)}")
     ap.add_argument("--tools", default="*", help="tools by glob, as the table names them")
     ap.add_argument("--runs", type=int, default=3, help="processes per tool, and judging processes")
     ap.add_argument("--rounds", type=int, default=15, help="latency rounds per judging process")
     ap.add_argument("--timeout", type=float, default=900)
     ap.add_argument("--json", type=pathlib.Path, help="everything measured, as JSON")
+    ap.add_argument("--markdown", type=pathlib.Path, help="the same as a page of documentation")
     ap.add_argument("--keep", type=pathlib.Path, help="keep what the tools wrote here")
     a = ap.parse_args()
     a.bin = a.bin.resolve()
@@ -294,14 +237,16 @@ def main() -> int:
     if not chosen:
         raise SystemExit(f"peers.py: no tool is named like '{a.tools}'")
     everything = {"machine": machine(), "runs": a.runs, "rounds": a.rounds, "models": {}}
-    for name in names(a.only, a.models):
+    for name in names(a.only, a.models, a.more):
         with tempfile.TemporaryDirectory(prefix="lathe-peers-") as scratch:
             work = (a.keep / name).resolve() if a.keep else pathlib.Path(scratch)
             work.mkdir(parents=True, exist_ok=True)
             rows = everything["models"][name] = measure(name, a, chosen, work)
-        print(table(name, rows), *goals(rows), "", sep="\n", flush=True)
+        print(page.table(name, rows), *page.goals(name, rows), "", sep="\n", flush=True)
         if a.json:  # after each model: a long run that is stopped keeps what it has
             a.json.write_text(json.dumps(everything, indent=1) + "\n")
+        if a.markdown:
+            a.markdown.write_text(page.markdown(everything))
     return 0
 
 
