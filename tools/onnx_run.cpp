@@ -266,8 +266,8 @@ int run(int argc, char** argv) {
   if (runs < 0 || warm_up < 0) fail_usage("--bench and --warm-up cannot be negative");
   std::vector<Datum> out;
   if (runs > 0) {
-    const auto times = cli::bench(
-        warm_up, runs, [&] { profile.clear(); }, [&] { out = executor.run(inputs); });
+    const auto times =
+        cli::bench(warm_up, runs, [&] { profile.clear(); }, [&] { out = executor.run(inputs); });
     if (json)
       report["bench"] = times.json();
     else

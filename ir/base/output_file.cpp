@@ -30,7 +30,7 @@ void write_all(int fd, const std::byte* data, size_t size, const std::filesystem
 }  // namespace
 
 OutputFile::OutputFile(std::filesystem::path target) : target_(std::move(target)) {
-  struct stat st {};
+  struct stat st{};
   const bool exists = ::stat(target_.c_str(), &st) == 0;
   if (exists && S_ISDIR(st.st_mode)) fail("{}: cannot write: it is a folder", target_.string());
   if (exists && !S_ISREG(st.st_mode)) {  // a pipe or a device (/dev/null) is written to, not replaced

@@ -54,7 +54,7 @@ std::string location_of(const Tensor& t) {
 }
 
 bool is_at(const std::filesystem::path& path, const MappedFile& file) {
-  struct stat st {};
+  struct stat st{};
   return ::stat(path.c_str(), &st) == 0 &&
          file.identity() == std::pair<uint64_t, uint64_t>(st.st_dev, st.st_ino);
 }

@@ -1,5 +1,6 @@
 // What lathe adds to an op's ONNX schema: type rule, reference kernel, traits. One table entry an op, one
-// file a family, one explicit register function a file (families.def lists them; no static-initializer magic).
+// file a family, one explicit register function a file (families.def lists them; no static-initializer
+// magic).
 //
 // Rules and kernels see the canonical spelling only, that of the newest opset (ir/onnx/lift.h brings old ones
 // there).

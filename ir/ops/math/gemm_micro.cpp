@@ -142,8 +142,7 @@ MicroKernels<typename W::T> table(typename W::T (*dot)(int64_t, const typename W
   m.dot = dot;
   [&]<int... R>(std::integer_sequence<int, R...>) {
     ((m.full[R + 1] = Strip<R + 1, 2>::run, m.half[R + 1] = Strip<R + 1, 1>::run), ...);
-  }
-  (std::make_integer_sequence<int, W::kRows>());
+  }(std::make_integer_sequence<int, W::kRows>());
   return m;
 }
 
@@ -158,8 +157,7 @@ MicroKernels<T> plain_table() {
   [&]<int... R>(std::integer_sequence<int, R...>) {
     ((m.full[R + 1] = Plain<T>::template strip<R + 1, 2>, m.half[R + 1] = Plain<T>::template strip<R + 1, 1>),
      ...);
-  }
-  (std::make_integer_sequence<int, Plain<T>::kRows>());
+  }(std::make_integer_sequence<int, Plain<T>::kRows>());
   return m;
 }
 

@@ -1,6 +1,6 @@
 // Data movement does not read its elements: it moves units of 1, 2, 4, 8 or 16 bytes. Units turns any tensor
-// into such a one and back. Packed 6-, 4- and 2-bit elements become one byte each; strings become indices into a
-// table.
+// into such a one and back. Packed 6-, 4- and 2-bit elements become one byte each; strings become indices
+// into a table.
 #pragma once
 #include <cstring>
 #include <string>

@@ -104,8 +104,7 @@ void eval_tfidf(EvalCtx& c) {
   } else if (x.dtype == DType::I32 || x.dtype == DType::I64) {
     const auto root = build(s, c.attrs().ints("pool_int64s"));
     for (int64_t r = 0; r < rows; ++r)
-      count_row(
-          s, root, n, [&](int64_t i) { return x.as_i64(r * n + i); }, out + r * s.width);
+      count_row(s, root, n, [&](int64_t i) { return x.as_i64(r * n + i); }, out + r * s.width);
   } else {
     fail("element type {} is not supported here", onnx_name(x.dtype));
   }
