@@ -246,6 +246,8 @@ def resizes():
     up, down = np.array([1, 1, 2.0, 1.6], F32), np.array([1, 1, 0.6, 0.5], F32)
     for scales, mode, place in itertools.product((up, down), ("nearest", "linear", "cubic"),
                                                  ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric")):
+        if place == "align_corners" and scales is down:  # ONNX's cases use the output's size before it is rounded, onnxruntime after
+            scales = np.array([1, 1, 0.5, 0.6], F32)
         yield Case("Resize", [x, None, scales], domain="", opset=19, mode=mode, coordinate_transformation_mode=place, tol=1e-5)
     for nearest in ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"):
         yield Case("Resize", [x, None, up], domain="", opset=19, mode="nearest", nearest_mode=nearest)
