@@ -80,16 +80,26 @@ BufferLimit::~BufferLimit() { t_limit = outer_; }
 uint64_t BufferLimit::taken(int64_t bytes) {
   BufferLimit* l = t_limit;
   if (l == nullptr || l->limit_ == 0) return 0;
-  if (bytes > l->limit_ - l->used_)
-    fail("a working tensor of {} bytes is beyond the memory limit ({} bytes left)", bytes,
-         std::max<int64_t>(l->limit_ - l->used_, 0));
-  l->used_ += bytes;
+  const int64_t before = l->used_.fetch_add(bytes);
+  if (bytes > l->limit_ - before) {
+    l->used_ -= bytes;
+    fail("working memory of {} bytes is beyond the memory limit ({} bytes left)", bytes,
+         std::max<int64_t>(l->limit_ - before, 0));
+  }
   return l->mark_;
 }
 
 void BufferLimit::returned(int64_t bytes, uint64_t mark) {
   if (mark != 0 && t_limit != nullptr && t_limit->mark_ == mark) t_limit->used_ -= bytes;
 }
+
+void BufferLimit::returned(int64_t bytes) {
+  if (t_limit != nullptr && t_limit->limit_ != 0) t_limit->used_ -= bytes;
+}
+
+BufferLimit::Share::Share(BufferLimit* limit) : before_(t_limit) { t_limit = limit; }
+BufferLimit::Share::~Share() { t_limit = before_; }
+BufferLimit* BufferLimit::in_force() { return t_limit; }
 
 void* acquire_buffer(size_t bytes) {
   const size_t size = rounded(std::max<size_t>(bytes, 1));

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "ir/base/buffer_pool.h"
+
 namespace lathe {
 namespace {
 std::unique_ptr<tbb::global_control> g_limit;  // the process-wide thread count, an option of every tool
@@ -29,7 +31,11 @@ void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, in
     if (n > 0) body(0, n);
     return;
   }
-  tbb::parallel_for(int64_t{0}, chunks, [&](int64_t c) { body(c * grain, std::min(n, (c + 1) * grain)); });
+  BufferLimit* const limit = BufferLimit::in_force();
+  tbb::parallel_for(int64_t{0}, chunks, [&](int64_t c) {
+    const BufferLimit::Share share(limit);
+    body(c * grain, std::min(n, (c + 1) * grain));
+  });
 }
 
 }  // namespace lathe

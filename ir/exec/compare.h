@@ -10,7 +10,7 @@ struct Difference {
   bool same = true;
   double max_abs = 0;  // largest |a - b| over finite pairs
   double scale = 0;    // largest |a|
-  int64_t index = -1;  // flat index of the worst element
+  int64_t index = -1;  // flat index of the worst element, where they differ
   std::string text;    // "values differ by 0.084 at [1, 3] (0.5 against 0.584)"; empty if same
 };
 

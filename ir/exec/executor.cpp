@@ -358,7 +358,9 @@ struct Executor::Impl {
 
   void run_nodes(std::span<const NodeId> nodes, std::unordered_map<ValueId, Datum>& env) {
     refresh();
-    const Plan p = plan_nodes(m, nodes, plan_options(root));
+    PlanOptions how = plan_options(root);
+    how.given = &env;
+    const Plan p = plan_nodes(m, nodes, how);
     Frame f = open(p);
     std::vector<Datum> given(p.captures.size());
     for (size_t i = 0; i < given.size(); ++i) {
@@ -367,8 +369,6 @@ struct Executor::Impl {
       given[i] = options.precise ? promoted(it->second) : it->second;
       f.at.push_back(&given[i]);
     }
-    for (size_t i = p.made; i < p.made + p.constants.size(); ++i)
-      if (const auto it = env.find(p.ids[i]); it != env.end()) f.at[i] = &it->second;
     for (const PlanStep& step : p.steps) run_step(root, f, step);
     for (size_t i = 0; i < p.made; ++i) env[p.ids[i]] = std::move(f.own[i]);
     for (const NodeId n : nodes)  // folded Constant nodes

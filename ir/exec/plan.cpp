@@ -114,6 +114,7 @@ class Planner {
   }
 
   void constant(ValueId v) {
+    if (options_.given != nullptr && options_.given->contains(v)) return;
     if (const Tensor* t = m_.constant(v)) {
       plan_.constants.push_back(options_.precise ? promoted(*t) : Datum(*t));
     } else if (m_[v].sparse) {

@@ -40,6 +40,8 @@ struct Plan {
 struct PlanOptions {
   const Attrs* bound = nullptr;  // attributes of the enclosing function's call
   bool precise = false;          // constants as doubles
+  // Values given by the caller: captures, constants though they may be.
+  const std::unordered_map<ValueId, Datum>* given = nullptr;
 };
 
 Plan plan_graph(const Model& m, GraphId g, const PlanOptions& options);

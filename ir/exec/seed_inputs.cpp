@@ -86,7 +86,8 @@ std::optional<Datum> seed_value(const Model& m, const ShapeValues& values, Value
     for (auto& s : text) s = std::string(1, static_cast<char>('a' + rng.integer(0, 3)));
     return Datum(Tensor::of_strings(std::move(dims), std::move(text)));
   }
-  Tensor t = Tensor::make(type.dtype, dims);
+  Tensor t =
+      bit_width(type.dtype) < 8 ? Tensor::make(type.dtype, dims) : Tensor::uninitialized(type.dtype, dims);
   std::byte* data = t.mutable_bytes().data();
   if (const auto known = values.find(v);
       known != values.end() && static_cast<int64_t>(known->second.size()) == count) {
@@ -98,9 +99,8 @@ std::optional<Datum> seed_value(const Model& m, const ShapeValues& values, Value
     return Datum(std::move(t));
   }
   if (is_floating(type.dtype)) {
-    if (type.dtype == DType::F32) {
-      for (float& x : t.mutable_data<float>())
-        x = static_cast<float>(fill == FloatFill::normal ? rng.bell() : rng.uniform(0.1, 1.0));
+    if (type.dtype == DType::F32 && fill == FloatFill::normal) {
+      for (float& x : t.mutable_data<float>()) x = rng.bell();
     } else {
       for (int64_t i = 0; i < count; ++i)
         store_double(t.dtype, data, i, fill == FloatFill::normal ? rng.bell() : rng.uniform(0.1, 1.0));

@@ -179,8 +179,8 @@ class Tester {
   }
 
   Datum value_of(const Env& env, ValueId v) const {
-    if (const TensorPtr t = m_.constant_ptr(v)) return Datum(*t);
-    return env.at(v);
+    if (const auto it = env.find(v); it != env.end()) return it->second;
+    return Datum(*m_.constant_ptr(v));
   }
 
   std::string difference(const Datum& a, const Datum& b) const {
@@ -232,9 +232,10 @@ PatchTestResult test_patch(const Model& m, const ShapeValues& values, const Patc
       result.why = fmt::format("{} cannot be executed", op);
       return result;
     }
-  std::vector<NodeId> both = plan.old_side;
-  both.insert(both.end(), plan.new_side.begin(), plan.new_side.end());
-  const auto smaller = smaller_sizes(m, values, both, plan.outside);
+  std::vector<ValueId> results;
+  for (const auto& [from, to] : patch.replace) results.push_back(to);
+  const PatchSides sides{plan.old_side, plan.new_side, plan.outside, results};
+  const auto smaller = smaller_sizes(m, values, sides);
   Tester tester(m, values, patch, options, plan);
   const auto run = [&](Binding binding, const Env& given = {}) {
     Run r = tester.run(binding, FloatFill::normal, given);
@@ -254,7 +255,7 @@ PatchTestResult test_patch(const Model& m, const ShapeValues& values, const Patc
     for (const auto& sizes : smaller) {
       Binding small(fill);
       small.set_constants(sizes);
-      r = run(std::move(small), smaller_targets(m, both, sizes));
+      r = run(std::move(small), smaller_constants(m, sides, sizes));
       if (agrees()) break;
     }
     // Only agreement counts at smaller sizes: what fails there may need its own.

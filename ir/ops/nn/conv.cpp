@@ -4,6 +4,7 @@
 #include "ir/ops/convert.h"
 #include "ir/ops/dispatch.h"
 #include "ir/ops/math/gemm_kernel.h"
+#include "ir/ops/nn/depthwise.h"
 #include "ir/ops/nn/window_columns.h"
 #include "ir/ops/op_def.h"
 
@@ -45,49 +46,23 @@ void by_columns(const Problem& p, const T* x, const T* weights, T* y, bool has_b
   for (const GemmOffsets& o : at) gemm_columns(g, weights + o.a, WindowColumns<T>(w, x + o.b), y + o.c);
 }
 
-// One input channel a feature: each tap adds a scaled, shifted row.
-template <class T>
-void depthwise(const Problem& p, const T* x, const T* weights, T* y, bool has_bias) {
-  const Window& w = p.window;
-  const int64_t width = w.out.back(), rows = w.out_rows(), taps = w.taps(), stride = w.strides.back();
-  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, rows * width));
-  parallel_for(p.batch * p.features, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t feature = i % p.features, channel = feature / p.features_in_group();
-      const T* in = x + (i / p.features * p.channels + channel) * w.in_pixels();
-      const T* k = weights + feature * taps;
-      T* out = y + i * rows * width;
-      if (!has_bias) std::fill(out, out + rows * width, T{0});
-      for (int64_t r = 0; r < rows; ++r) {
-        for_each_tap(w, r, [&](int64_t tap, int64_t base, int64_t lo, int64_t hi) {
-          const T v = k[tap];
-          const T* from = in + base;
-          T* to = out + r * width;
-          if (stride == 1)
-            for (int64_t o = lo; o < hi; ++o) to[o] += v * from[o];
-          else
-            for (int64_t o = lo; o < hi; ++o) to[o] += v * from[o * stride];
-        });
-      }
-    }
-  });
-}
-
 template <class T>
 void run(const Problem& p, const Tensor& x, const Tensor& w, const Tensor* bias, Tensor& y) {
   if (y.count() == 0) return;
   T* out = y.mutable_data<T>().data();
-  if (bias != nullptr) {
-    const T* b = bias->data<T>().data();
+  const bool depthwise = p.channels_in_group() == 1 && p.group > 1;
+  if (bias != nullptr || depthwise) {
+    const T* b = bias != nullptr ? bias->data<T>().data() : nullptr;
     const int64_t pixels = p.window.out_pixels();
     parallel_for(p.batch * p.features, std::max<int64_t>(1, kGrain / pixels),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i)
-                     std::fill_n(out + i * pixels, pixels, b[i % p.features]);
+                     std::fill_n(out + i * pixels, pixels, b != nullptr ? b[i % p.features] : T{0});
                  });
   }
-  if (p.channels_in_group() == 1 && p.group > 1) {
-    depthwise(p, x.data<T>().data(), w.aligned().data<T>().data(), out, bias != nullptr);
+  if (depthwise) {
+    depthwise_conv(p.window, p.batch, p.channels, p.features, x.data<T>().data(),
+                   w.aligned().data<T>().data(), out);
   } else {
     by_columns(p, x.data<T>().data(), w.data<T>().data(), out, bias != nullptr);
   }
