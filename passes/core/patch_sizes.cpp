@@ -112,6 +112,8 @@ std::vector<std::map<int64_t, int64_t>> smaller_sizes(const Model& m, const Shap
       for (const int64_t d : t->dims)
         if (!sampled || d > kLarge) (sampled ? large : fixed).insert(d);
     }
+    for (const Attr& a : m[n].attrs.items())  // groups, heads, ...
+      if (const auto* count = std::get_if<int64_t>(&a.value)) fixed.insert(*count);
     return true;
   };
   if (!std::all_of(patch.before.begin(), patch.before.end(), read)) return {};

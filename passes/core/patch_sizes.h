@@ -23,7 +23,8 @@ struct PatchSides {
 // size to stand for it; equal dims stay equal. To be tried in this order. Empty where there are none or where
 // a node could see the difference other than by failing: it reads integers that may count elements (the end
 // of a Slice, say), or holds a subgraph or a function's body. The dims of a constant that one side alone
-// reads stay, and so do those of integers: the rewrite may rest on each of its elements.
+// reads stay, as the rewrite may rest on each of its elements; so do those of integers, and sizes that an
+// attribute names (groups).
 std::vector<std::map<int64_t, int64_t>> smaller_sizes(const Model& m, const ShapeValues& values,
                                                       const PatchSides& patch);
 

@@ -53,6 +53,15 @@ TEST(PatchSizes, ConstantsOfBothSidesAreSampled) {
   EXPECT_EQ(constants.begin()->second.tensor()->to_doubles(), (std::vector<double>{1, 5, 1, 5, 1, 6}));
 }
 
+TEST(PatchSizes, SizesThatAttributesNameStay) {
+  const auto sizes = Graph(
+                         "g (float[1,24,224,224] x, float[24,1,3,3] w) => (float[1,24,222,222] y) "
+                         "{ y = Conv <group = 24> (x, w) }")
+                         .sizes();
+  ASSERT_FALSE(sizes.empty());
+  EXPECT_EQ(sizes[0], (Sizes{{224, 7}}));
+}
+
 TEST(PatchSizes, SizesOfManyIntegersStay) {
   std::string codes = "0";
   for (int i = 1; i < 80; ++i) codes += ", 1";
