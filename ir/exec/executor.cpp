@@ -14,6 +14,7 @@
 #include "ir/onnx/schema.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/function_call.h"
+#include "ir/ops/training/gradient.h"
 
 namespace lathe {
 namespace {
@@ -234,7 +235,10 @@ struct Executor::Impl {
     c.max_iterations = options.max_iterations;
     c.max_bytes = live.left();
     const BufferLimit limit(c.max_bytes);
-    step.def->eval(c);
+    if (is_gradient(n))
+      eval_gradient(*instance.model, c, options.precise);
+    else
+      step.def->eval(c);
     return std::move(c.results());
   }
 
