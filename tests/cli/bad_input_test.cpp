@@ -87,6 +87,20 @@ TEST(CliBadInputTest, OtherProgramsToo) {
   }
 }
 
+TEST(CliBadInputTest, DiffOnEitherSide) {
+  const TempDir dir;
+  dir.write("good.onnx", relu_model().str());
+  for (const BadModel& bad : bad_models()) {
+    SCOPED_TRACE(bad.name);
+    dir.write("bad.onnx", bad.bytes);
+    const Outcome o = run(dir, "onnx-diff", {"good.onnx", "bad.onnx"});
+    expect_refusal(o, bad.says);
+    EXPECT_EQ(o.out, "");
+  }
+  expect_refusal(run(dir, "onnx-diff", {"missing.onnx", "good.onnx"}), "missing.onnx");
+  expect_refusal(run(dir, "onnx-diff", {".", "good.onnx"}), "not a regular file");
+}
+
 TEST(CliBadInputTest, ExternalData) {
   const TempDir dir;
   dir.write("outside/o.bin", "abcdefgh");

@@ -1,0 +1,54 @@
+// The pieces that every form of onnx-diff's report is made of: nodes as lines of ONNX text, in a's names
+// where both models have the value.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "passes/diff/diff.h"
+
+namespace lathe::cli {
+
+struct DiffInput {
+  std::string path_a, path_b;
+  const Model& a;
+  const Model& b;
+  const diff::Diff& d;
+};
+
+// As it may be printed: control bytes escaped, at most `limit` bytes.
+std::string shown(std::string_view name, size_t limit = 80);
+
+// "y = Softmax <axis = -1> (x)".
+std::string line_of_a(const DiffInput& in, NodeId n);
+std::string line_of_b(const DiffInput& in, NodeId n);
+// An operand: a name, or the value of a small constant.
+std::string operand_of_a(const DiffInput& in, ValueId v);
+std::string operand_of_b(const DiffInput& in, ValueId v);
+// The node's name, or its first output's where it has none; "graph outputs" for the end of a graph.
+std::string node_title(const Model& m, NodeId n);
+
+// "6 x bias-gelu: Add, Div, Erf, Add, 2 Mul -> com.microsoft.BiasGelu"
+std::string group_title(const diff::HunkGroup& g);
+
+// "12 x LayerNormalization: epsilon 1e-12 -> 1e-05": nodes that changed in the same way.
+struct ChangeGroup {
+  std::string op, text;
+  std::vector<size_t> changes;  // of Changes::nodes
+  bool rewired = false;
+};
+std::vector<ChangeGroup> change_groups(const DiffInput& in);
+
+struct Totals {
+  size_t changed = 0, rewired = 0;
+};
+Totals totals(const diff::Diff& d);
+
+// "max 0.013, mean 2e-4, cosine 0.99981"
+std::string stats_text(const diff::WeightChange& c);
+// "float [384, 384] -> 4-bit, blocks of 32 [384, 384], columns 0 to 384"
+std::string storage_text(const diff::WeightChange& c);
+std::string dims_text(const std::vector<int64_t>& dims);
+
+std::string arrow(const std::string& before, const std::string& after);  // "3 -> 4", "removed: 3", "added: 4"
+
+}  // namespace lathe::cli
