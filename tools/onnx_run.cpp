@@ -2,13 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <iostream>
 #include <map>
 
 #include "ir/base/output_file.h"
 #include "ir/base/parallel.h"
+#include "ir/base/parse.h"
 #include "ir/exec/case_data.h"
 #include "ir/exec/compare.h"
 #include "ir/exec/executor.h"
@@ -50,11 +50,10 @@ Tensor from_text(const std::string& name, const std::string& text, const Type& t
   std::vector<double> values;
   for (size_t at = 0; at <= text.size();) {
     const size_t end = std::min(text.find(',', at), text.size());
-    double v = 0;
-    const auto [stop, error] = std::from_chars(text.data() + at, text.data() + end, v);
-    if (error != std::errc() || stop != text.data() + end)
-      fail_usage("'{}' of input '{}' is no number", text.substr(at, end - at), name);
-    values.push_back(v);
+    const std::string one = text.substr(at, end - at);
+    const auto v = parse_number<double>(one);
+    if (!v) fail_usage("'{}' of input '{}' is no number", one, name);
+    values.push_back(*v);
     at = end + 1;
   }
   const auto n = static_cast<int64_t>(values.size());
@@ -110,11 +109,9 @@ void seed_inputs(Model& m, std::map<std::string, Datum>& inputs, const std::vect
   Binding binding(Binding::Fill::primes);
   for (const std::string& s : sizes) {
     const auto [name, text] = split(s, "dim");
-    int64_t n = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
-    if (error != std::errc() || end != text.data() + text.size() || n < 0)
-      fail_usage("size '{}' of dim '{}' is no number", text, name);
-    binding.set(name, n);
+    const auto n = parse_number<int64_t>(text);
+    if (!n || *n < 0) fail_usage("size '{}' of dim '{}' is no number", text, name);
+    binding.set(name, *n);
   }
   const std::vector<ValueId> ids = m.inputs(m.main());
   const auto& ports = m[m.main()].inputs;

@@ -85,7 +85,6 @@ class Tensor {
     return {reinterpret_cast<T*>(mutable_), bytes_.size() / sizeof(T)};
   }
   std::span<std::byte> mutable_bytes() { return {mutable_, bytes_.size()}; }
-  bool is_mutable() const { return mutable_ != nullptr || bytes_.empty(); }
 
   bool is_aligned() const;
   Tensor aligned() const;

@@ -1,10 +1,10 @@
 #include "ir/exec/case_data.h"
 
 #include <algorithm>
-#include <charconv>
 #include <numeric>
 
 #include "ir/base/mapped_file.h"
+#include "ir/base/parse.h"
 #include "ir/base/quote.h"
 #include "ir/onnx/tensor_proto.h"
 #include "ir/onnx/type_proto.h"
@@ -165,9 +165,8 @@ std::vector<fs::path> data_set_folders(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(prefix) || !entry.is_directory()) continue;
-    int64_t n = 0;
-    const auto end = std::from_chars(name.data() + prefix.size(), name.data() + name.size(), n);
-    if (end.ec == std::errc() && end.ptr == name.data() + name.size()) found.emplace_back(n, entry.path());
+    if (const auto n = parse_number<int64_t>(std::string_view(name).substr(prefix.size())))
+      found.emplace_back(*n, entry.path());
   }
   if (found.empty()) fail("{} holds no test_data_set_N and no input_0.pb", quote(folder.string()));
   std::sort(found.begin(), found.end());

@@ -3,11 +3,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 #include "ir/base/mapped_file.h"
 #include "ir/base/output_file.h"
+#include "ir/base/parse.h"
 
 namespace lathe {
 namespace {
@@ -22,11 +22,9 @@ constexpr Kind kKinds[] = {{DType::Bool, "b1"}, {DType::I8, "i1"},   {DType::U8,
                            {DType::C64, "c8"},  {DType::C128, "c16"}};
 
 int64_t number(std::string_view text, const std::string& label) {
-  int64_t n = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
-  if (error != std::errc() || end != text.data() + text.size() || n < 0)
-    fail("{}: '{}' is no array size", label, text);
-  return n;
+  const auto n = parse_number<int64_t>(text);
+  if (!n || *n < 0) fail("{}: '{}' is no array size", label, text);
+  return *n;
 }
 
 // The text after 'key': in a header dictionary.

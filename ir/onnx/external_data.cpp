@@ -8,11 +8,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <utility>
 
 #include "ir/base/error.h"
+#include "ir/base/parse.h"
 #include "ir/base/quote.h"
 #include "ir/base/sha256.h"
 
@@ -22,13 +22,10 @@ namespace {
 // O_NONBLOCK: a FIFO must not hang the open; what is no regular file is refused after it.
 constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
-int64_t parse_number(const std::string& key, const std::string& text) {
-  int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || at != end || text.empty() || text[0] == '-')
-    fail("external data: {} {} is not a number of bytes", key, quote(text));
-  return value;
+int64_t parse_bytes(const std::string& key, const std::string& text) {
+  const auto value = parse_number<int64_t>(text);
+  if (!value || text[0] == '-') fail("external data: {} {} is not a number of bytes", key, quote(text));
+  return *value;
 }
 
 std::vector<std::string> components(const std::string& location) {
@@ -101,9 +98,9 @@ ExternalEntry parse_external(const StringPairs& entries) {
       out.location = value;
       has_location = true;
     } else if (key == "offset") {
-      out.offset = parse_number(key, value);
+      out.offset = parse_bytes(key, value);
     } else if (key == "length") {
-      out.length = parse_number(key, value);
+      out.length = parse_bytes(key, value);
     } else if (key == "checksum") {
       out.checksum = value;
     } else if (key != "basepath") {  // the writer's own folder: never used, only kept

@@ -1,9 +1,9 @@
 // ZipMap, DictVectorizer, CastMap (ai.onnx.ml): from and to maps.
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <numeric>
 
+#include "ir/base/parse.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/int_math.h"
 #include "ir/ops/ml/post_transform.h"
@@ -126,10 +126,9 @@ void infer_cast_map(InferCtx& c) {
 
 template <class T>
 T parsed(const std::string& text) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) fail("'{}' is no number", text);
-  return value;
+  const auto value = parse_number<T>(text);
+  if (!value) fail("'{}' is no number", text);
+  return *value;
 }
 
 void eval_cast_map(EvalCtx& c) {

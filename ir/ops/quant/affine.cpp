@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ir/base/narrow_types.h"
 #include "ir/base/parallel.h"
+#include "ir/core/mini_float.h"
 #include "ir/core/packed.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/tensor/args.h"
@@ -22,21 +22,6 @@ Range range_of(DType t) {
   const int bits = bit_width(t);
   if (is_signed_integer(t)) return {-std::ldexp(1, bits - 1), std::ldexp(1, bits - 1) - 1};
   return {0, std::ldexp(1, bits) - 1};
-}
-
-const MiniFloat* byte_float(DType t) {
-  switch (t) {
-    case DType::F8E4M3FN:
-      return &kF8E4M3FN;
-    case DType::F8E4M3FNUZ:
-      return &kF8E4M3FNUZ;
-    case DType::F8E5M2:
-      return &kF8E5M2;
-    case DType::F8E5M2FNUZ:
-      return &kF8E5M2FNUZ;
-    default:
-      return nullptr;
-  }
 }
 
 // Every code of an 8-bit or packed type as a number.
@@ -83,7 +68,7 @@ Tensor quantize(const Tensor& x, const Tensor& scale, const Tensor* zero, DType 
   const Tensor wx = convert(x, wide ? DType::F64 : DType::F32);
   Tensor y = Tensor::make(to, x.dims);
   std::byte* out = y.mutable_bytes().data();
-  const MiniFloat* format = byte_float(to);
+  const MiniFloat* format = bit_width(to) == 8 ? mini_float(to) : nullptr;  // the others always saturate
   const Range range = is_integer(to) ? range_of(to) : Range{0, 0};
   // Packed elements share bytes: one thread writes them.
   parallel_for(x.count(), packed ? x.count() : kGrainElements, [&](int64_t begin, int64_t end) {

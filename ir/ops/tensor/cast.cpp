@@ -4,8 +4,9 @@
 #include <cmath>
 #include <limits>
 
-#include "ir/base/narrow_types.h"
 #include "ir/base/parallel.h"
+#include "ir/base/parse.h"
+#include "ir/core/mini_float.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/dispatch.h"
 #include "ir/ops/op_def.h"
@@ -65,21 +66,6 @@ double parse_float(std::string_view s) {
 
 // ---------------------------------------------------------------- narrow numbers
 
-const MiniFloat* eight_bit_float(DType t) {
-  switch (t) {
-    case DType::F8E4M3FN:
-      return &kF8E4M3FN;
-    case DType::F8E4M3FNUZ:
-      return &kF8E4M3FNUZ;
-    case DType::F8E5M2:
-      return &kF8E5M2;
-    case DType::F8E5M2FNUZ:
-      return &kF8E5M2FNUZ;
-    default:
-      return nullptr;
-  }
-}
-
 // A narrow tensor as float (its values are exact there) or int64.
 Tensor widen(const Tensor& x) {
   const int64_t n = x.count();
@@ -106,7 +92,7 @@ Tensor narrow(const Tensor& x, DType to, bool saturate, char round) {
   }
   const Tensor v = convert(x, DType::F32);
   const auto f = v.data<float>();
-  const MiniFloat* format = eight_bit_float(to);
+  const MiniFloat* format = bit_width(to) == 8 ? mini_float(to) : nullptr;  // the others always saturate
   for (int64_t i = 0; i < n; ++i) {
     const float value = f[static_cast<size_t>(i)];
     if (format != nullptr)
@@ -126,15 +112,10 @@ Tensor from_strings(const Tensor& x, DType to, bool saturate, char round) {
     for (size_t i = 0; i < text.size(); ++i) {
       std::string_view s = text[i];
       if (!s.empty() && s[0] == '+') s.remove_prefix(1);
-      int64_t v = 0;
-      const auto end = std::from_chars(s.data(), s.data() + s.size(), v);
-      uint64_t big = 0;
-      if (to == DType::U64 &&
-          std::from_chars(s.data(), s.data() + s.size(), big).ptr == s.data() + s.size() && !s.empty())
-        v = static_cast<int64_t>(big);
-      else if (end.ec != std::errc{} || end.ptr != s.data() + s.size())
-        v = static_cast<int64_t>(std::clamp(parse_float(text[i]), -0x1p62, 0x1p62));
-      store_i64(to, out.mutable_bytes().data(), static_cast<int64_t>(i), v);
+      auto v = parse_number<int64_t>(s);
+      if (const auto big = parse_number<uint64_t>(s); big && to == DType::U64) v = static_cast<int64_t>(*big);
+      if (!v) v = static_cast<int64_t>(std::clamp(parse_float(text[i]), -0x1p62, 0x1p62));
+      store_i64(to, out.mutable_bytes().data(), static_cast<int64_t>(i), *v);
     }
     return out;
   }
