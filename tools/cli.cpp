@@ -11,6 +11,30 @@
 #include <new>
 
 namespace lathe::cli {
+namespace {
+
+// The command line as the library understands it.
+std::vector<std::string> command_words(int argc, char** argv, const po::options_description& options) {
+  std::vector<std::string> words, last;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const po::option_description* option =
+        word.starts_with("--") ? options.find_nothrow(word.substr(2), false) : nullptr;
+    if (word.starts_with("--") && word.size() > 3 && word.ends_with('=')) {
+      words.push_back(word.substr(0, word.size() - 1));  // "--name=" is an empty value
+      words.emplace_back();
+    } else if (option != nullptr && option->semantic()->min_tokens() == 0 &&
+               option->semantic()->max_tokens() == 1) {
+      last.push_back(word);  // --verify alone: no word may follow that could be taken for its value
+    } else {
+      words.push_back(word);
+    }
+  }
+  words.insert(words.end(), last.begin(), last.end());
+  return words;
+}
+
+}  // namespace
 
 po::variables_map parse(const Program& program, int argc, char** argv, const po::options_description& options,
                         const po::options_description& hidden,
@@ -21,16 +45,10 @@ po::variables_map parse(const Program& program, int argc, char** argv, const po:
   po::options_description all;
   all.add(visible).add(hidden);
   po::variables_map vars;
-  std::vector<std::string> words;
-  for (int i = 1; i < argc; ++i) {
-    // "--name=" is an empty value; the library takes only two words for that.
-    const std::string word = argv[i];
-    const bool empty_value = word.starts_with("--") && word.size() > 3 && word.ends_with('=');
-    words.push_back(empty_value ? word.substr(0, word.size() - 1) : word);
-    if (empty_value) words.emplace_back();
-  }
   try {
-    po::store(po::command_line_parser(words).options(all).positional(positional).run(), vars);
+    po::store(
+        po::command_line_parser(command_words(argc, argv, all)).options(all).positional(positional).run(),
+        vars);
     po::notify(vars);
   } catch (const po::error& e) {
     fail_usage("{} (try {} --help)", e.what(), program.name);
@@ -38,7 +56,8 @@ po::variables_map parse(const Program& program, int argc, char** argv, const po:
   if (vars.count("help") > 0) {
     std::cout << program.name << ": " << program.summary << "\n\nUsage: " << program.usage << "\n\n"
               << visible << "\nExamples:\n"
-              << program.examples;
+              << program.examples << (program.notes.empty() ? "" : "\n" + program.notes)
+              << "\nExit codes: " << kExitCodes << ".\n";
     throw Answered();
   }
   if (vars.count("version") > 0) {
@@ -53,11 +72,7 @@ int guarded(const std::string& program, const std::function<int()>& body) {
   std::signal(SIGXFSZ, SIG_IGN);
   const auto say = [&](const std::string& text) {
     const Paint p(STDERR_FILENO);
-    std::string line = text;
-    for (char& c : line)
-      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-        c = ' ';  // names come from the file: no control codes
-    fmt::print(stderr, "{}: {}error:{} {}\n", program, p.red, p.reset, line);
+    fmt::print(stderr, "{}: {}error:{} {}\n", program, p.red, p.reset, printable(text));
   };
   try {
     int code = 0;
@@ -83,9 +98,26 @@ int guarded(const std::string& program, const std::function<int()>& body) {
   }
 }
 
+std::string printable(std::string_view text) {
+  std::string line(text);
+  for (char& c : line)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  return line;
+}
+
+void about(const std::string& file, const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const Error& e) {
+    throw Error(e.kind(), file + ": " + e.what());
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorKind::input, file + ": out of memory");
+  }
+}
+
 void warn(const std::string& program, const std::string& text) {
   const Paint p(STDERR_FILENO);
-  fmt::print(stderr, "{}: {}warning:{} {}\n", program, p.yellow, p.reset, text);
+  fmt::print(stderr, "{}: {}warning:{} {}\n", program, p.yellow, p.reset, printable(text));
 }
 
 bool is_terminal(int fd) { return ::isatty(fd) == 1; }

@@ -13,10 +13,11 @@ namespace lathe::cli {
 namespace po = boost::program_options;
 
 struct Program {
-  std::string name;      // "onnx-opt"
-  std::string summary;   // one sentence
-  std::string usage;     // "onnx-opt [options] MODEL..."
-  std::string examples;  // ready lines with a comment each
+  std::string name;        // "onnx-opt"
+  std::string summary;     // one sentence
+  std::string usage;       // "onnx-opt [options] MODEL..."
+  std::string examples;    // ready lines with a comment each
+  std::string notes = {};  // what else help should tell, after the examples
 };
 
 // Thrown once a question such as --help has been answered: the program ends well.
@@ -28,9 +29,18 @@ po::variables_map parse(const Program& program, int argc, char** argv, const po:
                         const po::options_description& hidden,
                         const po::positional_options_description& positional);
 
+// Every program's exit codes, as its help tells them.
+inline constexpr const char* kExitCodes = "0 done, 1 a check failed, 2 bad usage, 3 bad input or output";
+
 // Runs body and turns what it throws into one line on standard error and an exit code: 1 a failed check, 2
 // bad usage, 3 bad input (see Error), 3 too for memory that is not there.
 int guarded(const std::string& program, const std::function<int()>& body);
+
+// Text of a file's own (names, metadata), fit for a terminal: control characters become spaces.
+std::string printable(std::string_view text);
+
+// Runs body; errors that it throws begin with the name of the file they are about.
+void about(const std::string& file, const std::function<void()>& body);
 
 void warn(const std::string& program, const std::string& text);
 

@@ -1,4 +1,5 @@
 // onnx-inspect: tells what a model is, without reading its weights.
+#include <algorithm>
 #include <iostream>
 
 #include "ir/onnx/load.h"
@@ -11,10 +12,12 @@ using namespace lathe;
 
 const cli::Program kProgram = {"onnx-inspect",
                                "tells what an ONNX model is: format, inputs, outputs, ops, weights",
-                               "onnx-inspect [options] MODEL.onnx...",
+                               "onnx-inspect [options] MODEL.onnx...   (- is standard input)",
                                R"(  onnx-inspect model.onnx
   onnx-inspect --ops model.onnx                  # every op with its count
-  onnx-inspect --json model.onnx | jq .inputs
+  onnx-inspect --json model.onnx | jq .inputs    # for scripts
+  onnx-inspect *.onnx                            # several, one after the other
+  curl -sL https://host/model.onnx | onnx-inspect -
 )"};
 
 int run(int argc, char** argv) {
@@ -26,20 +29,23 @@ int run(int argc, char** argv) {
   const auto v = cli::parse(kProgram, argc, argv, options, hidden, positional);
   if (v.count("model") == 0) fail_usage("no model given (try onnx-inspect --help)");
   bool first = true;
+  int code = 0;
   for (const std::string& path : v["model"].as<std::vector<std::string>>()) {
-    // As the file spells it: no lifting. External data is not opened, so a model without its data can be
-    // inspected.
-    const Model m =
-        load_model(path, {.lift = false, .external_data = false, .warn = [](const std::string& text) {
-                            cli::warn(kProgram.name, text);
-                          }});
-    if (v.count("json") > 0)
-      std::cout << view::summary_json(m, path) << "\n";
-    else
-      std::cout << (first ? "" : "\n") << view::summary_text(m, path, {.all_ops = v.count("ops") > 0});
-    first = false;
+    code = std::max(code, cli::guarded(kProgram.name, [&] {
+                      // As the file spells it: no lifting. External data is not opened, so a model without
+                      // its data can be inspected.
+                      const auto warn = [](const std::string& text) { cli::warn(kProgram.name, text); };
+                      const Model m = load_model(path, {.lift = false, .external_data = false, .warn = warn});
+                      if (v.count("json") > 0)
+                        std::cout << view::summary_json(m, path) << "\n";
+                      else
+                        std::cout << (first ? "" : "\n")
+                                  << view::summary_text(m, path, {.all_ops = v.count("ops") > 0});
+                      first = false;
+                      return 0;
+                    }));
   }
-  return 0;
+  return code;
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // onnx-opt: runs passes over a model, checking every rewrite, and writes the result.
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <iostream>
@@ -11,6 +13,7 @@
 #include "passes/core/pipeline.h"
 #include "tools/cli.h"
 #include "tools/view/opt_report.h"
+#include "tools/view/pass_list.h"
 
 namespace {
 
@@ -20,14 +23,21 @@ namespace fs = std::filesystem;
 const cli::Program kProgram = {
     "onnx-opt",
     "makes an ONNX model smaller and faster, and checks every rewrite by running both sides of it",
-    "onnx-opt [options] MODEL.onnx...",
+    "onnx-opt [options] MODEL.onnx...   (- is standard input or output)",
     R"(  onnx-opt model.onnx                                    # -O2: writes model.opt.onnx beside it
   onnx-opt --passes=fuse,quant4 model.onnx               # fused kernels, 4-bit weights
   onnx-opt --passes='fuse,quant4{block=64}' m.onnx -o small.onnx
   onnx-opt m.onnx -o out.onnx --passes=fold,cse,dce --verify --report=report.json
   onnx-opt m.onnx --passes=fuse --remarks=missed         # why did something not fuse?
   onnx-opt --passes= m.onnx --external-data=all -o big.onnx   # no pass: move weights to big.onnx.data
+  onnx-opt --passes= m.onnx --opset=17 -o m17.onnx       # another opset
+  onnx-opt -O1 --out-dir=small *.onnx                    # many models
+  onnx-opt m.onnx --json -q | jq .rules                  # what was done, for scripts
   cat m.onnx | onnx-opt - -o - > out.onnx
+)",
+    R"(Every rewrite is run on both sides, on seeded inputs, before it is made; one whose sides differ is left out with a
+warning (exit code 1 with --strict). A model is never overwritten by a result that is not whole. Batch, sequence and
+other symbolic dims stay symbolic. NO_COLOR turns colours off; progress is shown on a terminal only.
 )"};
 
 struct Options {
@@ -44,40 +54,53 @@ struct Options {
 
 cli::po::options_description describe() {
   using cli::po::value;
-  cli::po::options_description d;
-  d.add_options()("output,o", value<std::string>(),
-                  "where to write; - is standard output (default: MODEL.opt.onnx beside the input)")(
-      "out-dir", value<std::string>(), "write each result under its own name into this folder")(
-      "passes,p", value<std::string>(), "pipeline: pass,pass{option=value},group; empty: no pass")(
+  constexpr unsigned kWidth = 100;
+  cli::po::options_description what("What to do", kWidth), where("Where to write", kWidth),
+      check("Checks", kWidth), tell("What to tell", kWidth), all;
+  what.add_options()("passes,p", value<std::string>(),
+                     "pipeline: pass,pass{option=value},group; empty: no pass")(
       ",O", value<std::string>(),
       "preset: -O1 clean-up in standard ops, -O2 (default) also fusions, -O3 all")(
-      "list-passes", "list passes, their options, and groups")(
-      "verify", value<std::string>()->default_value("patch")->implicit_value("model"),
-      "off; patch: run both sides of every rewrite; model: also the whole model before and after")(
+      "list-passes", value<std::string>()->implicit_value("text"),
+      "list passes, their options, groups and presets: text, json, markdown")(
       "target", value<std::string>()->default_value("ort-cpu"),
       "runtime to emit for: ort-cpu, ort-web, standard")("opset", value<int64_t>(),
                                                          "write with this opset of the main domain")(
-      "remarks", value<std::string>()->implicit_value("applied"),
-      "print rewrites: applied, missed (and why), all")(
-      "print-changed", "print a line after each pass that changed something")(
-      "time", "print the time of each pass")("stats", "print how often each rule was applied")(
-      "report", value<std::string>(), "write a JSON report to this file")(
-      "json", "print the report as JSON on standard output")(
-      "fuel", value<uint64_t>(), "stop after this many rewrites (to find the one at fault)")(
       "max-growth", value<int64_t>()->default_value(0), "bytes that folding may add to the model")(
+      "fuel", value<uint64_t>(), "stop after this many rewrites (to find the one at fault)")(
+      "threads,j", value<int>()->default_value(0),
+      "threads; 0: all cores (the output does not depend on it)");
+  where.add_options()("output,o", value<std::string>(),
+                      "the result; - is standard output (default: MODEL.opt.onnx beside the input)")(
+      "out-dir", value<std::string>(), "write each result under its own name into this folder")(
       "external-data", value<std::string>()->default_value("keep"),
       "weights beside the model: keep, none, all")("external-name", value<std::string>(),
                                                    "file name of external data (default: OUTPUT.data)")(
       "shard-size", value<int64_t>(), "split external data into files of at most this many bytes")(
-      "verify-checksums", "compare external data files with the checksums that the model names")(
-      "provenance", "record rewrites and the input's SHA-256 in metadata_props")(
-      "failure-dir", value<std::string>(), "keep both sides of a rewrite that failed its check here")(
+      "provenance", "record rewrites and the input's SHA-256 in metadata_props");
+  check.add_options()(
+      "verify", value<std::string>()->default_value("patch")->implicit_value("model"),
+      "off; patch: run both sides of every rewrite; model: also the whole model before and after")(
       "strict", "exit 1 if a rewrite failed its check (it is never applied)")(
+      "failure-dir", value<std::string>(), "keep both sides of a rewrite that failed its check here")(
       "seed", value<uint64_t>()->default_value(0x1a7e), "seed of the check's inputs")(
-      "threads,j", value<int>()->default_value(0),
-      "threads; 0: all cores (the output does not depend on it)")("quiet,q",
-                                                                  "print nothing but errors and warnings");
-  return d;
+      "verify-checksums", "compare external data files with the checksums that the model names");
+  tell.add_options()("remarks", value<std::string>()->implicit_value("applied"),
+                     "print rewrites: applied, missed (and why), all")(
+      "print-changed", "print a line after each pass that changed something")(
+      "time", "print the time of each pass")("stats", "print how often each rule was applied")(
+      "report", value<std::string>(), "write a JSON report to this file")(
+      "json", "print the report as JSON on standard output")("quiet,q",
+                                                             "print nothing but errors and warnings");
+  return all.add(what).add(where).add(check).add(tell);
+}
+
+void list_passes(const std::string& form) {
+  if (form != "text" && form != "json" && form != "markdown")
+    fail_usage("--list-passes wants text, json or markdown, not '{}'", form);
+  std::cout << (form == "text"   ? view::passes_text()
+                : form == "json" ? view::passes_json() + "\n"
+                                 : view::passes_markdown());
 }
 
 Options read_options(int argc, char** argv) {
@@ -88,7 +111,7 @@ Options read_options(int argc, char** argv) {
   positional.add("model", -1);
   const auto v = cli::parse(kProgram, argc, argv, describe(), hidden, positional);
   if (v.count("list-passes") > 0) {
-    std::cout << view::list_passes();
+    list_passes(v["list-passes"].as<std::string>());
     throw cli::Answered();
   }
   if (v.count("model") == 0) fail_usage("no model given (try onnx-opt --help)");
@@ -153,6 +176,8 @@ uint64_t optimize(const Options& o, const std::vector<PipelineStep>& steps, cons
   const auto start = std::chrono::steady_clock::now();
   const auto warn = [&](const std::string& text) { cli::warn(kProgram.name, text); };
   const fs::path output = output_path(o, input);
+  if (output == "-" && cli::is_terminal(STDOUT_FILENO))
+    fail_usage("standard output is a terminal, and a model is binary: name a file with -o");
   view::OptReport report;
   report.input = view::describe_file(input, !o.report.empty() || o.json || o.save.provenance);
   Model m = load_model(input, {.verify_checksums = o.verify_checksums, .warn = warn});
@@ -167,7 +192,7 @@ uint64_t optimize(const Options& o, const std::vector<PipelineStep>& steps, cons
       lines.push_back(
           fmt::format("{}: {} rewrites, {} -> {} nodes", r.pass, r.commits, r.nodes_before, r.nodes_after));
   };
-  report.pipeline = run_pipeline(m, steps, o.settings, hooks);
+  cli::about(input, [&] { report.pipeline = run_pipeline(m, steps, o.settings, hooks); });
   progress.clear();
   if (o.opset > 0) {
     for (OpsetImport& import : m.info.opsets)
@@ -197,13 +222,24 @@ uint64_t optimize(const Options& o, const std::vector<PipelineStep>& steps, cons
   return report.pipeline.rejected;
 }
 
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  if (!folder.empty()) fs::create_directories(folder, error);
+  if (error) fail("{}: cannot create: {}", folder.string(), error.message());
+}
+
 int run(int argc, char** argv) {
   const Options o = read_options(argc, argv);
   const auto steps = parse_pipeline(o.passes);
-  if (!o.out_dir.empty()) fs::create_directories(o.out_dir);
+  make_folder(o.out_dir);
   uint64_t rejected = 0;
-  for (const auto& input : o.inputs) rejected += optimize(o, steps, input);
-  return o.strict && rejected > 0 ? static_cast<int>(ErrorKind::check) : 0;
+  int code = 0;
+  for (const auto& input : o.inputs)  // one that fails does not keep the others back
+    code = std::max(code, cli::guarded(kProgram.name, [&] {
+                      rejected += optimize(o, steps, input);
+                      return 0;
+                    }));
+  return code == 0 && o.strict && rejected > 0 ? static_cast<int>(ErrorKind::check) : code;
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // onnx-run: runs a model with the reference kernels.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -178,36 +179,50 @@ void write_text(const std::string& path, const nlohmann::ordered_json& json) {
   file.commit();
 }
 
+int64_t most_of_the_memory() {
+  return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) / 4 * 3 *
+         static_cast<int64_t>(::sysconf(_SC_PAGE_SIZE));
+}
+
 Model load(const std::string& path) {
   return load_model(path, {.warn = [](const std::string& text) { cli::warn(kProgram.name, text); }});
 }
 
+cli::po::options_description describe() {
+  using cli::po::value;
+  using Strings = std::vector<std::string>;
+  constexpr unsigned kWidth = 100;
+  cli::po::options_description give("What goes in", kWidth), take("What comes out", kWidth),
+      compare("Comparing", kWidth), measure("Measuring", kWidth), limits("How it runs", kWidth), all;
+  give.add_options()("input,i", value<Strings>()->default_value({}, ""),
+                     "inputs: FILE.npz, NAME=FILE.npy or NAME=1,2,3")(
+      "dim", value<Strings>()->default_value({}, ""), "NAME=SIZE of a symbolic dim, for seeded inputs")(
+      "seed", value<uint64_t>()->default_value(0), "of inputs that are not given, and of random ops")(
+      "data", value<Strings>()->default_value({}, ""),
+      "a test_data_set_N folder, or one that holds them (and the model.onnx, if none is named); repeatable");
+  take.add_options()("output,o", value<std::string>(), "write the outputs to this .npz or .json")(
+      "output-dir", value<std::string>(), "write each output to NAME.npy in this folder")(
+      "json", "what is printed, as one JSON object")("trace", "print every value as it is made");
+  compare.add_options()("expect", value<std::string>(), "compare the outputs with this .npz")(
+      "rtol", value<double>()->default_value(NAN, ""),
+      "allowed difference: with --expect as a part of the output's largest magnitude (1e-4), with --data as "
+      "a part of each element (1e-3)")("atol", value<double>()->default_value(NAN, ""),
+                                       "allowed difference (0; with --data 1e-7)");
+  measure.add_options()("bench", value<int>()->default_value(0), "time N runs")(
+      "warm-up", value<int>()->default_value(2), "runs before --bench counts")(
+      "profile", "time and bytes by op and by node")("chrome-trace", value<std::string>(),
+                                                     "write the nodes' times to this Chrome trace (.json)");
+  limits.add_options()("precise", "compute floats in double")("threads", value<int>()->default_value(0),
+                                                              "0: all cores")(
+      "max-memory", value<int64_t>()->default_value(0),
+      "bytes that values may take; 0: three quarters of the machine's memory");
+  return all.add(give).add(take).add(compare).add(measure).add(limits);
+}
+
 int run(int argc, char** argv) {
   using Strings = std::vector<std::string>;
-  cli::po::options_description options, hidden;
-  options.add_options()("input,i", cli::po::value<Strings>()->default_value({}, ""),
-                        "inputs: FILE.npz, NAME=FILE.npy or NAME=1,2,3")(
-      "dim", cli::po::value<Strings>()->default_value({}, ""),
-      "NAME=SIZE of a symbolic dim, for seeded inputs")("seed", cli::po::value<uint64_t>()->default_value(0),
-                                                        "of inputs that are not given, and of random ops")(
-      "data", cli::po::value<Strings>()->default_value({}, ""),
-      "a test_data_set_N folder, or one that holds them (and the model.onnx, if none is named); repeatable")(
-      "output,o", cli::po::value<std::string>(), "write the outputs to this .npz or .json")(
-      "output-dir", cli::po::value<std::string>(), "write each output to NAME.npy in this folder")(
-      "expect", cli::po::value<std::string>(), "compare the outputs with this .npz")(
-      "rtol", cli::po::value<double>()->default_value(NAN, ""),
-      "allowed difference: with --expect as a part of the output's largest magnitude (1e-4), with --data as "
-      "a part "
-      "of each element (1e-3)")("atol", cli::po::value<double>()->default_value(NAN, ""),
-                                "allowed difference (0; with --data 1e-7)")(
-      "precise", "compute floats in double")("trace", "print every value as it is made")(
-      "bench", cli::po::value<int>()->default_value(0), "time N runs")(
-      "warm-up", cli::po::value<int>()->default_value(2), "runs before --bench counts")(
-      "profile", "time and bytes by op and by node")("chrome-trace", cli::po::value<std::string>(),
-                                                     "write the nodes' times to this Chrome trace (.json)")(
-      "json", "what is printed, as one JSON object")("threads", cli::po::value<int>()->default_value(0),
-                                                     "0: all cores")(
-      "max-memory", cli::po::value<int64_t>()->default_value(0), "bytes that values may take; 0: no limit");
+  const cli::po::options_description options = describe();
+  cli::po::options_description hidden;
   hidden.add_options()("model", cli::po::value<std::string>());
   cli::po::positional_options_description positional;
   positional.add("model", 1);
@@ -222,7 +237,7 @@ int run(int argc, char** argv) {
   ExecOptions exec;
   exec.precise = v.count("precise") > 0;
   exec.seed = v["seed"].as<uint64_t>();
-  exec.max_bytes = v["max-memory"].as<int64_t>();
+  exec.max_bytes = v["max-memory"].as<int64_t>() > 0 ? v["max-memory"].as<int64_t>() : most_of_the_memory();
   if (!data.empty()) {
     bool same = true;
     for (const std::string& folder : data) {
@@ -236,8 +251,11 @@ int run(int argc, char** argv) {
   }
   Model m = load(v["model"].as<std::string>());
   std::map<std::string, Datum> inputs = given_inputs(m, v["input"].as<Strings>());
-  infer_types(m);
-  if (lift_marked(m) > 0) infer_types(m);  // seeded indices stay inside the tables that they index
+  const std::string& path = v["model"].as<std::string>();
+  cli::about(path, [&] {
+    infer_types(m);
+    if (lift_marked(m) > 0) infer_types(m);  // seeded indices stay inside the tables that they index
+  });
   seed_inputs(m, inputs, v["dim"].as<Strings>(), v["seed"].as<uint64_t>());
 
   cli::RunProfile profile(m);
@@ -262,9 +280,9 @@ int run(int argc, char** argv) {
   const int runs = v["bench"].as<int>(), warm_up = v["warm-up"].as<int>();
   if (runs < 0 || warm_up < 0) fail_usage("--bench and --warm-up cannot be negative");
   std::vector<Datum> out;
+  const auto run_once = [&] { cli::about(path, [&] { out = executor.run(inputs); }); };
   if (runs > 0) {
-    const auto times =
-        cli::bench(warm_up, runs, [&] { profile.clear(); }, [&] { out = executor.run(inputs); });
+    const auto times = cli::bench(warm_up, runs, [&] { profile.clear(); }, run_once);
     if (json)
       report["bench"] = times.json();
     else
@@ -272,7 +290,7 @@ int run(int argc, char** argv) {
   }
   if (runs == 0 || exec.on_value) {
     tracing = true;
-    out = executor.run(inputs);
+    run_once();
   }
   if (v.count("profile") > 0) {
     const int counted = std::max(runs, 1);

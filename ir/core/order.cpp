@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "ir/core/bgl.h"
+#include "ir/core/label.h"
 
 namespace lathe {
 namespace {
@@ -74,7 +75,7 @@ std::vector<NodeId> topological_order(const Model& m, GraphId g) {
   } catch (const boost::not_a_dag&) {
     for (const uint32_t n : graph.nodes())
       if (colors[n] == boost::gray_color)
-        fail("node '{}' ({}) is part of a cycle", m[NodeId{n}].name, m[NodeId{n}].type);
+        fail("{} is part of a cycle", node_place(m, m[NodeId{n}]));
     fail("the graph has a cycle");
   }
   for (const uint32_t n : finished) order.push_back(NodeId{n});

@@ -7,6 +7,7 @@
 
 #include "ir/base/buffer_pool.h"
 #include "ir/base/hash.h"
+#include "ir/core/label.h"
 #include "ir/core/walk.h"
 #include "ir/exec/memory.h"
 #include "ir/exec/plan.h"
@@ -34,19 +35,6 @@ int64_t bytes_made(const std::vector<Datum>& results, std::span<const Datum* con
     if (!shared) sum += static_cast<int64_t>(t->byte_size());
   }
   return sum;
-}
-
-// An error that already says which node it came from.
-class NodeError : public Error {
-  using Error::Error;
-};
-
-std::string place(const Model& m, const Node& n) {
-  std::string where = n.name.empty() ? std::string("a node") : "node '" + n.name + "'";
-  where += " (" + (n.domain.empty() ? n.type : n.domain + "." + n.type);
-  for (const ValueId v : n.out)
-    if (v && !m[v].name.empty()) return where + ", makes '" + m[v].name + "')";
-  return where + ")";
 }
 
 // Plans of one model's graphs, as seen from one call chain: the main graph's, or a function body's with the
@@ -209,9 +197,9 @@ struct Executor::Impl {
     } catch (const NodeError&) {
       throw;
     } catch (const Error& e) {
-      throw NodeError(e.kind(), place(*instance.model, n) + ": " + e.what());
+      throw NodeError(e.kind(), node_place(*instance.model, n) + ": " + e.what());
     } catch (const std::bad_alloc&) {
-      throw NodeError(ErrorKind::input, place(*instance.model, n) + ": out of memory");
+      throw NodeError(ErrorKind::input, node_place(*instance.model, n) + ": out of memory");
     }
     if (timed)
       options.on_node({step.id, std::chrono::duration<double>(start - run_start).count(),

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "ir/core/label.h"
 #include "ir/core/walk.h"
 #include "ir/ops/function_call.h"
 #include "ir/ops/op_def.h"
@@ -48,10 +49,10 @@ class Inference {
       } else if (!m_[n].canonical()) {
         old_meaning(c);
       }
+    } catch (const NodeError&) {
+      throw;
     } catch (const Error& e) {
-      const std::string what = e.what();
-      if (what.starts_with("node '")) throw;
-      c.contradiction(what);
+      c.contradiction(e.what());
     }
   }
 

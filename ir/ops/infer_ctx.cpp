@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ir/core/label.h"
+
 namespace lathe {
 namespace {
 
@@ -93,7 +95,7 @@ std::vector<Type> InferCtx::body(GraphId g, std::span<const Type> inputs) {
 }
 
 void InferCtx::contradiction(const std::string& why) const {
-  fail("node '{}' ({}): {}", node().name, node().type, why);
+  throw NodeError(ErrorKind::input, node_place(m_, node()) + ": " + why);
 }
 
 int64_t normalize_axis(const InferCtx& c, int64_t axis, int64_t rank) {

@@ -176,7 +176,8 @@ class Eliminator {
     }
     const NodeId first = it->second;
     if (keeps_outputs_apart(n, first)) return descend();
-    if (!ctx_.spend("cse", m_[n].name, fmt::format("computes the same as '{}'", m_[first].name)))
+    if (!ctx_.spend("cse", node_label(m_, n),
+                    fmt::format("computes the same as '{}'", node_label(m_, first))))
       return false;
     for (size_t i = 0; i < m_[n].out.size(); ++i) {
       const ValueId from = m_[n].out[i], to = m_[first].out[i];

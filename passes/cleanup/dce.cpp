@@ -27,7 +27,8 @@ void drop_nodes(PassContext& ctx) {
     for (NodeId n = m[g].last; n;) {
       const NodeId previous = m[n].prev;
       if (is_dead(m, m[n])) {
-        if (!ctx.spend("dead-node", m[n].name, fmt::format("nothing reads this {}", m[n].type))) return;
+        if (!ctx.spend("dead-node", node_label(m, n), fmt::format("nothing reads this {}", m[n].type)))
+          return;
         m.erase(n);
       }
       n = previous;
@@ -46,7 +47,7 @@ void drop_optional_outputs(PassContext& ctx) {
     for (size_t i = static_cast<size_t>(std::max(schema->min_outputs, 1)); i < m[n].out.size(); ++i) {
       const ValueId v = m[n].out[i];
       if (!v || !m[v].uses.empty()) continue;
-      if (!ctx.spend("unused-output", m[n].name,
+      if (!ctx.spend("unused-output", node_label(m, n),
                      fmt::format("output '{}' is optional and unread", m[v].name)))
         return;
       m.drop_output(n, i);

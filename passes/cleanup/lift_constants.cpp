@@ -11,7 +11,7 @@ void lift(PassContext& ctx, NodeId n) {
   if (!m[n].is("Constant") || !v || m.is_graph_output(v)) return;
   const TensorPtr t = m.constant_ptr(v);
   if (t == nullptr) return;  // sparse, or an attribute of the enclosing function
-  if (!ctx.spend("constant-node", m[n].name, "became an initializer")) return;
+  if (!ctx.spend("constant-node", node_label(m, n), "became an initializer")) return;
   Tensor tensor = *t;
   tensor.name.clear();
   const Type type = m[v].type;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "ir/core/walk.h"
 #include "passes/all_passes.h"
@@ -20,27 +19,41 @@ Attrs bound_attributes(const Function& f, const Attrs& given) {
   return out;
 }
 
-// Functions that (through others) call themselves. ONNX forbids them; they stay as they are.
-std::set<GraphId> recursive_functions(const Model& m) {
-  std::map<GraphId, std::set<GraphId>> calls;
-  for (const Function& f : m.functions)
+// How many nodes a call of each function is, with all calls inside spelled out. Functions that (through others) call
+// themselves, which ONNX forbids, are not in it.
+std::map<GraphId, int64_t> expanded_sizes(const Model& m) {
+  constexpr int64_t kTooMany = int64_t{1} << 40;
+  struct Body {
+    int64_t nodes = 0;
+    std::map<GraphId, int64_t> calls;
+  };
+  std::map<GraphId, Body> left;
+  for (const Function& f : m.functions) {
+    Body& body = left[f.body];
     for (const GraphId g : nested_graphs(m, f.body))
-      for (NodeId n = m[g].first; n; n = m[n].next)
-        if (const Function* callee = m.function(m[n])) calls[f.body].insert(callee->body);
-  // What is left when functions that call nothing (left) are taken away, again and again, calls into a cycle.
-  std::set<GraphId> left;
-  for (const Function& f : m.functions) left.insert(f.body);
+      for (NodeId n = m[g].first; n; n = m[n].next) {
+        ++body.nodes;
+        if (const Function* callee = m.function(m[n])) ++body.calls[callee->body];
+      }
+  }
+  // Functions whose callees are all known become known, again and again; what is left calls into a cycle.
+  std::map<GraphId, int64_t> known;
   for (bool changed = true; changed;) {
     changed = false;
     for (auto it = left.begin(); it != left.end();) {
-      const auto& callees = calls[*it];
-      const bool free =
-          std::none_of(callees.begin(), callees.end(), [&](GraphId g) { return left.contains(g); });
-      it = free ? left.erase(it) : std::next(it);
-      changed |= free;
+      const auto& calls = it->second.calls;
+      if (!std::all_of(calls.begin(), calls.end(), [&](const auto& c) { return known.contains(c.first); })) {
+        ++it;
+        continue;
+      }
+      int64_t size = it->second.nodes;
+      for (const auto& [callee, times] : calls) size = std::min(kTooMany, size + times * known.at(callee));
+      known[it->first] = size;
+      it = left.erase(it);
+      changed = true;
     }
   }
-  return left;
+  return known;
 }
 
 // An output that only passes on an input which the call leaves out: there is no value to stand for it.
@@ -76,9 +89,8 @@ void inline_call(Model& m, NodeId call, const Function& f) {
 
 void run(PassContext& ctx, int64_t max_nodes) {
   Model& m = ctx.model;
-  const std::set<GraphId> recursive = recursive_functions(m);
-  // Calls may be nested in what was copied: those are looked at again. The budget stops functions that double
-  // at each level.
+  const std::map<GraphId, int64_t> sizes = expanded_sizes(m);
+  // Calls may be nested in what was copied: those are looked at again.
   std::vector<GraphId> todo = nested_graphs(m, m.main());
   for (size_t i = 0; i < todo.size(); ++i)
     for (NodeId n = m[todo[i]].first; n;) {
@@ -87,15 +99,19 @@ void run(PassContext& ctx, int64_t max_nodes) {
         n = m[n].next;
         continue;
       }
-      if (recursive.contains(f->body) || passes_on_nothing(m, n, *f)) {
+      const auto size = sizes.find(f->body);
+      if (size == sizes.end() || size->second > max_nodes || passes_on_nothing(m, n, *f)) {
         ctx.missed("inline", n,
-                   fmt::format("function '{}' calls itself or has outputs without a value", f->name));
+                   size == sizes.end() ? fmt::format("function '{}' calls itself", f->name)
+                   : size->second > max_nodes
+                       ? fmt::format("function '{}' is {} nodes, {} are allowed", f->name, size->second, max_nodes)
+                       : fmt::format("function '{}' has an output without a value", f->name));
         n = m[n].next;
         continue;
       }
       const NodeId before = m[n].prev;
       const size_t capacity = m.node_capacity(), graphs = m.graph_capacity();
-      if (max_nodes <= 0 || !ctx.spend("inline", m[n].name, fmt::format("'{}' in line", f->name))) return;
+      if (!ctx.spend("inline", node_label(m, n), fmt::format("'{}' in line", f->name))) return;
       inline_call(m, n, *f);
       max_nodes -= static_cast<int64_t>(m.node_capacity() - capacity);
       for (size_t g = graphs; g < m.graph_capacity(); ++g) todo.push_back(GraphId{static_cast<uint32_t>(g)});
@@ -109,7 +125,7 @@ PassDef inline_functions() {
   return {.name = "inline",
           .group = "control",
           .summary = "Replace calls of model-local functions by their bodies",
-          .options = {{"max-nodes", "stop after this many copied nodes", "1000000"}},
+          .options = {{"max-nodes", "copy at most so many nodes", "100000"}},
           .run = [](PassContext& ctx, const PassOptions& o) { run(ctx, o.integer("max-nodes")); }};
 }
 

@@ -61,7 +61,7 @@ PassDef inline_if() {
                   n = m[n].next;
                   continue;
                 }
-                if (!ctx.spend("inline-if", m[n].name,
+                if (!ctx.spend("inline-if", node_label(m, n),
                                fmt::format("the condition is always {}", *taken ? "true" : "false")))
                   return;
                 take_branch(m, n, branch);

@@ -113,7 +113,7 @@ PassDef unroll() {
             if (!ctx.model[n].is("Loop") || !is_canonical(ctx.model[n])) continue;
             const auto trips = trips_of(ctx, n, limits);
             if (!trips) continue;
-            if (!ctx.spend("unroll", ctx.model[n].name, fmt::format("{} iterations", *trips))) return;
+            if (!ctx.spend("unroll", node_label(ctx.model, n), fmt::format("{} iterations", *trips))) return;
             unroll_at(ctx.model, n, *trips);
           }
       }};

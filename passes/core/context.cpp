@@ -76,7 +76,8 @@ void erase_dead(Model& m, std::vector<NodeId> candidates) {
 
 void PassContext::missed(std::string rule, NodeId node, std::string why) {
   if (settings.explain_missed)
-    remarks.push_back({Remark::Kind::missed, pass, std::move(rule), model[node].name, std::move(why)});
+    remarks.push_back(
+        {Remark::Kind::missed, pass, std::move(rule), node_label(model, node), std::move(why), node});
 }
 
 bool PassContext::spend(std::string rule, std::string node, std::string text) {
@@ -90,10 +91,10 @@ bool PassContext::spend(std::string rule, std::string node, std::string text) {
 }
 
 bool PassContext::commit(Builder& builder, Patch patch) {
-  const std::string node = model[patch.root].name;
+  const std::string node = node_label(model, patch.root);
   const auto refuse = [&](Remark::Kind kind, std::string why) {
     if (kind != Remark::Kind::missed || settings.explain_missed)
-      remarks.push_back({kind, pass, patch.rule, node, std::move(why)});
+      remarks.push_back({kind, pass, patch.rule, node, std::move(why), patch.root});
     builder.discard();
     return false;
   };
@@ -131,8 +132,8 @@ bool PassContext::commit(Builder& builder, Patch patch) {
   ++commits;
   ++stats[patch.rule];
   RewriteRecord record{pass, patch.rule, {}, {}};
-  for (const NodeId n : patch.taken) record.taken.push_back(model[n].name);
-  for (const NodeId n : patch.made) record.made.push_back(model[n].name);
+  for (const NodeId n : patch.taken) record.taken.push_back(node_label(model, n));
+  for (const NodeId n : patch.made) record.made.push_back(node_label(model, n));
   const std::string what = !patch.what.empty() ? patch.what
                            : patch.made.empty()
                                ? "removed"
@@ -177,9 +178,12 @@ bool PassContext::apply_at(const Rule& rule, NodeId n) {
   const ValueId root = model[n].output(0);
   if (!root) return false;
   NearMiss near;
-  const auto m = match(model, rule.pattern, root, settings.explain_missed ? &near : nullptr);
+  // Half of a pair of ops is nothing near.
+  const int size = op_count(rule.pattern);
+  const bool explain = settings.explain_missed && explain_near_misses && size >= 3;
+  const auto m = match(model, rule.pattern, root, explain ? &near : nullptr);
   if (!m) {
-    if (near.matched * 2 >= op_count(rule.pattern) && near.matched >= 2) missed(rule.name, n, near.why);
+    if (explain && near.matched * 2 >= size && near.matched >= 2) missed(rule.name, n, near.why);
     return false;
   }
   if (rule.closed)
@@ -191,7 +195,7 @@ bool PassContext::apply_at(const Rule& rule, NodeId n) {
             missed(rule.name, n,
                    model.is_hidden(u.node)
                        ? fmt::format("'{}' is also an output of the graph", model[v].name)
-                       : fmt::format("'{}' is also used by '{}'", model[v].name, model[u.node].name));
+                       : fmt::format("'{}' is also used by '{}'", model[v].name, node_label(model, u.node)));
             return false;
           }
     }

@@ -41,8 +41,9 @@ class PassContext {
 
   Model& model;
   PassSettings& settings;
-  ShapeValues values;  // integer contents known by shape analysis
-  std::string pass;    // name of the running pass
+  ShapeValues values;               // integer contents known by shape analysis
+  std::string pass;                 // name of the running pass
+  bool explain_near_misses = true;  // of this pass's patterns
   std::vector<Remark> remarks;
   uint64_t commits = 0;                   // of the running pass
   uint64_t rejected = 0;                  // rewrites that verification stopped, in all

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "ir/onnx/lift.h"
+#include "passes/core/remark.h"
 
 namespace lathe {
 namespace {
@@ -142,12 +143,12 @@ class Matcher {
     for (const AttrWant& want : p->attrs) {
       const AttrValue* have = m_[n].attrs.find(want.name);
       if (have == nullptr ? !want.or_missing : !same_value(*have, want.value))
-        return missf("attribute '{}' of {} '{}' is another", want.name, p->type, m_[n].name);
+        return missf("attribute '{}' of '{}' is another", want.name, node_label(m_, n));
     }
     const auto& in = m_[n].in;
     size_t count = in.size();
     while (count > p->parts.size() && !in[count - 1]) --count;
-    if (count != p->parts.size()) return missf("{} '{}' has {} inputs", p->type, m_[n].name, count);
+    if (count != p->parts.size()) return missf("'{}' has {} inputs", node_label(m_, n), count);
     const Match saved = state_;
     take(n);
     const auto operands = [&](bool swapped) {

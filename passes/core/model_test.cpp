@@ -4,11 +4,11 @@
 #include "ir/exec/executor.h"
 #include "ir/exec/seed_inputs.h"
 #include "ir/ops/infer.h"
+#include "passes/core/scratch.h"
 
 namespace lathe {
 namespace {
 
-constexpr int64_t kMaxElements = int64_t{1} << 26;
 // Whole models accumulate rounding over their depth; fused kernels round less often.
 constexpr double kDepth = 8;
 
@@ -17,6 +17,7 @@ constexpr double kDepth = 8;
 void test_model(const Model& before, const Model& after, uint64_t seed) {
   Model typed = before;
   const ShapeValues values = infer_types(typed);
+  const int64_t limit = scratch_bytes(typed);
   std::string why = "it has no inputs that could be made";
   int runs = 0;
   for (const auto fill : {Binding::Fill::primes, Binding::Fill::named_primes, Binding::Fill::ones}) {
@@ -29,7 +30,7 @@ void test_model(const Model& before, const Model& after, uint64_t seed) {
         inputs.emplace_back();
         continue;
       }
-      auto d = seed_value(typed, values, v, binding, rng, FloatFill::normal, kMaxElements, &why);
+      auto d = seed_value(typed, values, v, binding, rng, FloatFill::normal, limit / 8, &why);
       if (!d) {
         made = false;
         break;
@@ -39,12 +40,12 @@ void test_model(const Model& before, const Model& after, uint64_t seed) {
     if (!made) continue;
     std::vector<Datum> want;
     try {
-      want = Executor(typed, {.seed = seed}).run(inputs);
+      want = Executor(typed, {.seed = seed, .max_bytes = limit}).run(inputs);
     } catch (const Error& e) {
       why = e.what();
       continue;
     }
-    const std::vector<Datum> got = Executor(after, {.seed = seed}).run(inputs);
+    const std::vector<Datum> got = Executor(after, {.seed = seed, .max_bytes = 2 * limit}).run(inputs);
     ++runs;
     for (size_t i = 0; i < want.size(); ++i) {
       const DType t = want[i].tensor() != nullptr ? want[i].tensor()->dtype : DType::F32;

@@ -10,6 +10,7 @@
 #include "ir/exec/executor.h"
 #include "ir/exec/seed_inputs.h"
 #include "passes/core/patch_sizes.h"
+#include "passes/core/scratch.h"
 
 namespace lathe {
 namespace {
@@ -120,14 +121,19 @@ class Tester {
  public:
   Tester(const Model& m, const ShapeValues& values, const Patch& patch, const PatchTestOptions& options,
          const Plan& plan)
-      : m_(m), values_(values), patch_(patch), options_(options), plan_(plan) {}
+      : m_(m),
+        values_(values),
+        patch_(patch),
+        options_(options),
+        plan_(plan),
+        limit_(std::max(scratch_bytes(m, plan.old_side), scratch_bytes(m, plan.new_side))) {}
 
   // `given`: values that are what they are here (smaller targets of Reshapes).
   Run run(Binding binding, FloatFill fill, const Env& given = {}) {
     Run r;
     Env env = given;
     Rng rng(options_.seed, patch_.rule);
-    int64_t elements = options_.max_elements;
+    int64_t elements = std::min(options_.max_elements, limit_ / 8);
     for (const ValueId v : plan_.outside) {
       auto d = seed_value(m_, values_, v, binding, rng, fill, elements, &r.why);
       if (!d) return r;
@@ -163,7 +169,7 @@ class Tester {
     ExecOptions o;
     o.precise = precise;
     o.seed = options_.seed;
-    o.max_bytes = int64_t{2} << 30;
+    o.max_bytes = (precise ? 2 : 1) * limit_;
     o.max_iterations = 10'000;
     return o;
   }
@@ -212,6 +218,7 @@ class Tester {
   const Patch& patch_;
   const PatchTestOptions& options_;
   const Plan& plan_;
+  const int64_t limit_;  // bytes that a side may make
 };
 
 bool is_symbolic(const Model& m, const Plan& plan) {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
+#include <tuple>
 
 #include "ir/core/check.h"
 #include "ir/core/structural_hash.h"
@@ -96,6 +98,7 @@ class Runner {
 
   PipelineReport report() {
     report_.remarks = std::move(context_.remarks);
+    drop_stale_remarks();
     report_.stats = std::move(context_.stats);
     report_.rejected = context_.rejected;
     return std::move(report_);
@@ -111,6 +114,7 @@ class Runner {
     r.nodes_before = node_count(m_);
     context_.pass = pass.name;
     context_.commits = 0;
+    context_.explain_near_misses = pass.group == "fusion";
     const auto start = std::chrono::steady_clock::now();
     if (pass.run) pass.run(context_, options);
     context_.apply(pass.rules);
@@ -129,6 +133,16 @@ class Runner {
     if (r.changed && hooks_.changed) hooks_.changed(r, m_);
     report_.passes.push_back(r);
     return r.changed;
+  }
+
+  // What was missed in one round and made in a later one, or at a node that something else has taken, is no
+  // longer missed; and each reason is told once, however often the pass ran.
+  void drop_stale_remarks() {
+    std::set<std::tuple<std::string, std::string, std::string>> told;
+    std::erase_if(report_.remarks, [&](const Remark& r) {
+      if (r.kind != Remark::Kind::missed) return false;
+      return (r.at && m_[r.at].erased) || !told.emplace(r.rule, r.node, r.text).second;
+    });
   }
 
   Model& m_;

@@ -2,7 +2,11 @@
 #pragma once
 #include <string>
 
+#include "ir/core/attr.h"
+
 namespace lathe {
+
+class Model;
 
 struct Remark {
   enum class Kind : unsigned char {
@@ -13,8 +17,12 @@ struct Remark {
   };
   Kind kind = Kind::applied;
   std::string pass, rule;
-  std::string node;  // name of the node at the root
+  std::string node;  // label of the node at the root
   std::string text;  // applied: what became of it; otherwise the reason
+  NodeId at = {};    // the node itself, where the remark is about one that stays
 };
+
+// The node's name; one that has none is told by its op and output, "Add -> y".
+std::string node_label(const Model& m, NodeId n);
 
 }  // namespace lathe

@@ -14,6 +14,7 @@
 #include "ir/core/walk.h"
 #include "passes/all_passes.h"
 #include "passes/core/facts.h"
+#include "passes/core/scratch.h"
 #include "passes/fold/cone.h"
 
 namespace lathe {
@@ -120,7 +121,8 @@ class Folder {
     const bool any =
         std::any_of(m_[n].out.begin(), m_[n].out.end(), [&](ValueId v) { return v && result_.contains(v); });
     if (!any) return true;
-    if (!ctx_.spend("fold", m_[n].name, fmt::format("{} of constants computed", m_[n].type))) return false;
+    if (!ctx_.spend("fold", node_label(m_, n), fmt::format("{} of constants computed", m_[n].type)))
+      return false;
     const Freed freed = freed_with(n, m_[n].output(0));
     std::vector<std::pair<ValueId, std::string>> named;
     const std::vector<ValueId> out = m_[n].out;
@@ -151,23 +153,24 @@ class Folder {
 }  // namespace
 
 PassDef fold() {
-  return {.name = "fold",
-          .group = "fold",
-          .summary = "Compute what depends on constants alone, within a growth limit",
-          .options = {{"max-bytes", "a result up to this size may be larger than what it replaces", "1024"},
-                      {"quantize", "also fold QuantizeLinear and DequantizeLinear", "false"},
-                      {"memory", "bytes that values on the way may take", "1GB"}},
-          .run = [](PassContext& ctx, const PassOptions& o) {
-            FoldLimits limits;
-            limits.quantize = o.flag("quantize");
-            limits.memory = o.integer("memory");
-            limits.value_bytes = std::max(o.integer("max-bytes"), limits.memory / 16);
-            int64_t growth = 0;
-            // Outer graphs first: what is folded there is a constant inside. A body that went with its owner
-            // is empty.
-            for (const GraphId g : nested_graphs(ctx.model, ctx.model.main()))
-              if (!ctx.out_of_fuel()) Folder(ctx, g, limits, o.integer("max-bytes"), growth).run();
-          }};
+  return {
+      .name = "fold",
+      .group = "fold",
+      .summary = "Compute what depends on constants alone, within a growth limit",
+      .options = {{"max-bytes", "a result up to this size may be larger than what it replaces", "1024"},
+                  {"quantize", "also fold QuantizeLinear and DequantizeLinear", "false"},
+                  {"memory", "bytes that values on the way may take; 0: 80 MB and twice the weights", "0"}},
+      .run = [](PassContext& ctx, const PassOptions& o) {
+        FoldLimits limits;
+        limits.quantize = o.flag("quantize");
+        limits.memory = o.integer("memory") > 0 ? o.integer("memory") : scratch_bytes(ctx.model);
+        limits.value_bytes = std::max(o.integer("max-bytes"), std::min(limits.value_bytes, limits.memory));
+        int64_t growth = 0;
+        // Outer graphs first: what is folded there is a constant inside. A body that went with its owner
+        // is empty.
+        for (const GraphId g : nested_graphs(ctx.model, ctx.model.main()))
+          if (!ctx.out_of_fuel()) Folder(ctx, g, limits, o.integer("max-bytes"), growth).run();
+      }};
 }
 
 }  // namespace lathe

@@ -238,7 +238,7 @@ class AttentionMatcher {
         return no(fmt::format("'{}' is used in more than one place", m_[v].name));
       const NodeId n = m_[v].uses[0].node;
       l = m_[v].uses[0].slot == 0 ? apply_layout(m_, n, *l) : std::nullopt;
-      if (!l) return no(fmt::format("the heads are not put back together at '{}'", m_[n].name));
+      if (!l) return no(fmt::format("the heads are not put back together at '{}'", node_label(m_, n)));
       take(n);
       v = m_[n].out[0];
       if (*l == want) {

@@ -56,7 +56,7 @@ std::string other_use(const Model& m, ValueId v, const std::vector<NodeId>& insi
   for (const Use& u : m[v].uses) {
     if (m.is_hidden(u.node)) return fmt::format("'{}' is also an output of the graph", m[v].name);
     if (std::find(inside.begin(), inside.end(), u.node) == inside.end())
-      return fmt::format("'{}' is also used by '{}'", m[v].name, m[u.node].name);
+      return fmt::format("'{}' is also used by '{}'", m[v].name, node_label(m, u.node));
   }
   return {};
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace lathe {
 namespace {
 
@@ -71,6 +73,9 @@ ValueId emit_affine(Builder& b, NodeId linear, const ChannelAffine& a) {
     store_double(w.dtype, scaled.mutable_bytes().data(), i,
                  w.as_double(i) * a.factor[static_cast<size_t>(channel)]);
   }
+  const ValueId new_weight = b.constant(std::move(scaled), m[n.in[1]].name);
+  if (!n.input(2) && std::all_of(a.summand.begin(), a.summand.end(), [](double s) { return s == 0; }))
+    return b.op(n.type, {n.in[0], new_weight}, Attrs(n.attrs));
   const Tensor* old = m.constant(n.input(2));
   const double beta = gemm ? n.attrs.f("beta", 1) : 1;
   Tensor bias = Tensor::uninitialized(w.dtype, {channels});
@@ -82,7 +87,6 @@ ValueId emit_affine(Builder& b, NodeId linear, const ChannelAffine& a) {
   Attrs attributes = n.attrs;
   if (gemm) attributes.erase("beta");
   const std::string bias_name = n.input(2) ? m[n.in[2]].name : m[n.in[1]].name + "_bias";
-  const ValueId new_weight = b.constant(std::move(scaled), m[n.in[1]].name);
   return b.op(n.type, {n.in[0], new_weight, b.constant(std::move(bias), bias_name)}, std::move(attributes));
 }
 

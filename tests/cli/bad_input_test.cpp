@@ -1,13 +1,9 @@
 // The programs on malformed files: exit code 3, one line on standard error, no output left behind.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-
-#include <cstdlib>
 
 #include "tests/support/bad_models.h"
+#include "tests/support/program.h"
 #include "tests/support/temp_dir.h"
 
 namespace lathe {
@@ -16,47 +12,6 @@ namespace {
 using namespace test;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-struct Outcome {
-  int code = -1;  // 128 + signal if killed
-  std::string out, err;
-  long peak_kilobytes = 0;
-};
-
-// Runs a program of LATHE_BIN in `dir`, for at most 60 s.
-Outcome run(const TempDir& dir, const std::string& program, std::vector<std::string> args,
-            rlim_t file_size = RLIM_INFINITY, const char* standard_output = nullptr) {
-  const TempDir capture;
-  const std::string path = std::string(std::getenv("LATHE_BIN")) + "/" + program;
-  args.insert(args.begin(), program);
-  std::vector<char*> argv;
-  for (std::string& a : args) argv.push_back(a.data());
-  argv.push_back(nullptr);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const std::string out_file = standard_output != nullptr ? standard_output : (capture / "out").string();
-    const int out = ::open(out_file.c_str(), O_WRONLY | O_CREAT, 0600);
-    const int err = ::open((capture / "err").c_str(), O_WRONLY | O_CREAT, 0600);
-    ::dup2(out, 1);
-    ::dup2(err, 2);
-    ::alarm(60);
-    const rlimit limit{file_size, file_size};
-    if (file_size != RLIM_INFINITY) ::setrlimit(RLIMIT_FSIZE, &limit);
-    if (::chdir(dir.path().c_str()) == 0) ::execv(path.c_str(), argv.data());
-    ::_exit(127);
-  }
-  int status = 0;
-  rusage usage{};
-  ::wait4(child, &status, 0, &usage);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(capture / "out"),
-          read_file(capture / "err"), usage.ru_maxrss};
-}
-
-void expect_refusal(const Outcome& o, const std::string& says) {
-  EXPECT_EQ(o.code, 3) << o.err;
-  EXPECT_THAT(o.err, HasSubstr(says));
-  EXPECT_EQ(std::count(o.err.begin(), o.err.end(), '\n'), 1) << o.err;
-}
 
 class CliBadInput : public testing::TestWithParam<BadModel> {};
 
@@ -68,14 +23,26 @@ TEST_P(CliBadInput, ExitsWith3AndOneLine) {
   expect_refusal(opt, bad.says);
   EXPECT_THAT(opt.err, HasSubstr("bad.onnx"));
   EXPECT_EQ(opt.out, "");
-  EXPECT_LT(opt.peak_kilobytes, 200 * 1024 + static_cast<long>(bad.bytes.size() / 1024));
+  expect_little_memory(opt, bad.bytes.size());
   EXPECT_THAT(dir.list(), ElementsAre("bad.onnx"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Cli, CliBadInput, testing::ValuesIn(bad_models()),
                          [](const auto& info) { return std::string(info.param.name); });
 
-TEST(CliBadInputTest, OtherProgramsToo) {
+TEST(CliBadInputTest, OnnxRunToo) {
+  const TempDir dir;
+  for (const BadModel& bad : bad_models()) {
+    SCOPED_TRACE(bad.name);
+    dir.write("bad.onnx", bad.bytes);
+    const Outcome o = run(dir, "onnx-run", {"bad.onnx", "-o", "out.npz"});
+    expect_refusal(o, bad.says);
+    expect_little_memory(o, bad.bytes.size());
+    EXPECT_THAT(dir.list(), ElementsAre("bad.onnx"));
+  }
+}
+
+TEST(CliBadInputTest, OnnxInspectToo) {
   const TempDir dir;
   for (const BadModel& bad : bad_models()) {
     // Without external data a tensor's bytes may be anywhere, or nowhere.
@@ -83,7 +50,9 @@ TEST(CliBadInputTest, OtherProgramsToo) {
     if (name == "no_data" || name == "external_missing") continue;
     SCOPED_TRACE(name);
     dir.write("bad.onnx", bad.bytes);
-    expect_refusal(run(dir, "onnx-inspect", {"bad.onnx"}), bad.says);
+    const Outcome inspect = run(dir, "onnx-inspect", {"bad.onnx"});
+    expect_refusal(inspect, bad.says);
+    expect_little_memory(inspect, bad.bytes.size());
   }
 }
 
@@ -151,6 +120,32 @@ TEST(CliBadInputTest, UnwritableFolder) {
   expect_refusal(to("/dev/full"), "/dev/full: cannot write: No space left");
   EXPECT_THAT(dir.list(), ElementsAre("file", "folder", "m.onnx"));
   EXPECT_EQ(read_file(dir / "file"), "old");
+}
+
+TEST(CliBadInputTest, OtherOutputsMeetTheSame) {
+  const TempDir dir;
+  dir.write("m.onnx", relu_model().str());
+  dir.write("old", "old");
+  using Args = std::vector<std::string>;
+  for (const auto& [program, args] :
+       {std::pair("onnx-run", Args{"m.onnx", "-o"}), std::pair("onnx-run", Args{"m.onnx", "--chrome-trace"}),
+        std::pair("onnx-opt", Args{"m.onnx", "-o", "/dev/null", "--report"})}) {
+    for (const auto& [to, says] :
+         {std::pair("missing/out.npz", "missing/out.npz: cannot create"),
+          std::pair("/dev/full", "cannot write"), std::pair("old/out.npz", "old/out.npz: cannot create")}) {
+      SCOPED_TRACE(std::string(program) + " " + args[1] + " " + to);
+      Args all = args;
+      all.emplace_back(to);
+      expect_refusal(run(dir, program, all), says);
+      EXPECT_THAT(dir.list(), ElementsAre("m.onnx", "old"));
+    }
+    Args all = args;
+    all.emplace_back("old");
+    SCOPED_TRACE(std::string(program) + " " + args[1] + ", no space");
+    expect_refusal(run(dir, program, all, 100), "old: cannot write");
+    EXPECT_EQ(read_file(dir / "old"), "old");
+    EXPECT_THAT(dir.list(), ElementsAre("m.onnx", "old"));
+  }
 }
 
 TEST(CliBadInputTest, DevicesAreWrittenNotReplaced) {

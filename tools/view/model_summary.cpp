@@ -119,9 +119,10 @@ std::string summary_text(const Model& m, const std::filesystem::path& path, cons
   const auto bytes = [](int64_t x) { return cli::human_bytes(static_cast<double>(x)); };
   std::string out;
   const auto row = [&](std::string_view name, const std::string& text) {
-    out += fmt::format("{}{:<11}{} {}\n", p.dim, name, p.reset, text);
+    out += fmt::format("{}{:<11}{} {}\n", p.dim, name, p.reset, cli::printable(text));
   };
-  out += fmt::format("{}{}{}{}\n", p.bold, path.filename().string(), p.reset,
+  out += fmt::format("{}{}{}{}\n", p.bold,
+                     path == "-" ? "standard input" : cli::printable(path.filename().string()), p.reset,
                      f.model_bytes > 0 ? "  " + bytes(f.model_bytes) : "");
   std::string producer = m.info.producer_name;
   if (!m.info.producer_version.empty()) producer += " " + m.info.producer_version;

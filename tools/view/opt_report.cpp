@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <tuple>
 #include <unordered_set>
 
 #include "ir/base/mapped_file.h"
@@ -72,30 +73,19 @@ ModelFacts measure(const Model& m) {
   return f;
 }
 
-std::string list_passes() {
-  std::string out, group;
-  for (const PassDef& p : all_passes()) {
-    if (p.group != group) out += fmt::format("{}{}:\n", group.empty() ? "" : "\n", p.group);
-    group = p.group;
-    out += fmt::format("  {:<22} {}\n", p.name, p.summary);
-    for (const OptionDef& o : p.options)
-      out += fmt::format("  {:<22}   {}={}: {}\n", "", o.name, o.otherwise, o.summary);
-  }
-  out += "\ngroups:\n";
-  for (const GroupDef& g : all_groups())
-    out += fmt::format("  {:<22} {}\n  {:<22}   = {}{}\n", g.name, g.summary, "", g.pipeline,
-                       g.repeat ? " (repeated)" : "");
-  return out;
-}
-
 std::string summary(const OptReport& r) {
   const cli::Paint p(STDOUT_FILENO);
   uint64_t rewrites = 0;
   for (const auto& [rule, n] : r.pipeline.stats) rewrites += n;
+  const auto bytes = [](int64_t n) { return cli::human_bytes(static_cast<double>(n)); };
+  // A stream's size is not known; what it holds is.
+  const bool stream = r.input.path == "-" || r.output.path == "-";
   std::string out =
-      fmt::format("{}{}{}: {} -> {} nodes, {} -> {} in {}\n", p.bold, r.output.path, p.reset, r.before.nodes,
-                  r.after.nodes, cli::human_bytes(static_cast<double>(r.input.bytes)),
-                  cli::human_bytes(static_cast<double>(r.output.bytes)), cli::human_seconds(r.seconds));
+      fmt::format("{}{}{}: {} -> {} nodes, {} -> {}{} in {}\n", p.bold,
+                  r.output.path == "-" ? "standard output" : cli::printable(r.output.path), p.reset,
+                  r.before.nodes, r.after.nodes, bytes(stream ? r.before.parameter_bytes : r.input.bytes),
+                  bytes(stream ? r.after.parameter_bytes : r.output.bytes), stream ? " of weights" : "",
+                  cli::human_seconds(r.seconds));
   std::string rules;
   for (const auto& [rule, n] : r.pipeline.stats)
     rules += fmt::format("{}{} x {}", rules.empty() ? "" : ", ", rule, n);
@@ -103,12 +93,45 @@ std::string summary(const OptReport& r) {
   return out;
 }
 
+namespace {
+
+// A reason without the names in it: equal ones are one line.
+std::string shape_of(const std::string& text) {
+  std::string out;
+  bool quoted = false;
+  for (const char c : text) {
+    if (c == '\'') quoted = !quoted;
+    if (!quoted && (c < '0' || c > '9')) out += c;
+  }
+  return out;
+}
+
+std::string missed_text(const std::vector<Remark>& remarks) {
+  std::vector<std::pair<const Remark*, size_t>> groups;
+  std::map<std::tuple<Kind, std::string, std::string>, size_t> known;
+  for (const Remark& m : remarks) {
+    if (m.kind == Kind::applied) continue;
+    const auto [it, fresh] = known.try_emplace({m.kind, m.rule, shape_of(m.text)}, groups.size());
+    if (fresh) groups.emplace_back(&m, 0);
+    ++groups[it->second].second;
+  }
+  std::string out;
+  for (const auto& [m, n] : groups) {
+    out += fmt::format("{}: {} at '{}': {}\n", kind_name(m->kind), m->rule, cli::printable(m->node),
+                       cli::printable(m->text));
+    if (n > 1) out += fmt::format("  and {} more like it (all of them: --report=FILE)\n", n - 1);
+  }
+  return out;
+}
+
+}  // namespace
+
 std::string remarks_text(const OptReport& r, bool applied, bool missed) {
   std::string out;
   for (const Remark& m : r.pipeline.remarks)
-    if (m.kind == Kind::applied ? applied : missed)
-      out += fmt::format("{}: {} at '{}': {}\n", kind_name(m.kind), m.rule, m.node, m.text);
-  return out;
+    if (applied && m.kind == Kind::applied)
+      out += fmt::format("applied: {} at '{}': {}\n", m.rule, cli::printable(m.node), cli::printable(m.text));
+  return missed ? out + missed_text(r.pipeline.remarks) : out;
 }
 
 std::string time_table(const OptReport& r) {

@@ -32,7 +32,6 @@ struct OptReport {
 FileFacts describe_file(const std::filesystem::path& path, bool hash);
 ModelFacts measure(const Model& m);
 
-std::string list_passes();
 std::string summary(const OptReport& r);
 std::string remarks_text(const OptReport& r, bool applied, bool missed);
 std::string time_table(const OptReport& r);

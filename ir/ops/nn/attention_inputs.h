@@ -33,7 +33,7 @@ void with_float(DType t, F&& f) {
 }
 
 // Sets output i, rounded to the op's own type.
-inline void set_rounded(EvalCtx& c, size_t i, Tensor t, DType dtype) {
+inline void set_rounded(EvalCtx& c, size_t i, const Tensor& t, DType dtype) {
   if (c.wants(i) || i == 0) c.set(i, convert(t, dtype));
 }
 

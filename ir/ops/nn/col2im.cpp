@@ -118,7 +118,7 @@ void eval_max_unpool(EvalCtx& c) {
 }
 
 void infer_max_unpool(InferCtx& c) {
-  if (const auto asked = c.value(2)) return c.out(0, c.dtype(0), *asked);
+  if (const auto asked = c.value(2)) return c.out(0, c.dtype(0), asked);
   const Shape* x = c.shape(0);
   if (x == nullptr || x->size() < 3) return c.out(0, c.dtype(0));
   if (c.has(2)) return c.out(0, c.dtype(0), unknown_shape(static_cast<int64_t>(x->size())));
