@@ -83,7 +83,8 @@ def markdown(everything: dict) -> str:
     out = ["# lathe and its peers", "",
            "Written by `./dev bench peers --markdown FILE`; docs/benchmarks.md says how it measures.", "",
            f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}; {packages}. "
-           f"Medians of {everything['runs']} processes a tool.", "",
+           f"Medians of {everything['runs']} processes a tool." + (f" {everything['note']}" if everything.get("note") else ""),
+           "",
            "## Summary", "",
            "Ratios are the peer's figure over lathe's, of the same run on the same machine: above 1, lathe needs less.", ""]
     out += markdown_table(SUMMARY, summary(everything["models"]))

@@ -2,7 +2,7 @@
 """lathe and its peers on the same models, in one run.
 
   peers.py [--bin build/bin] [--models build/models] [--more DIR]... [--only GLOB[,GLOB...]] [--tools GLOB[,GLOB...]]
-           [--runs 3] [--rounds 15] [--timeout 900] [--json OUT] [--markdown OUT] [--keep DIR]
+           [--runs 3] [--rounds 15] [--timeout 900] [--json OUT] [--markdown OUT] [--note TEXT] [--keep DIR]
 
 Every tool runs as whole fresh processes, in turns (one run of each tool, then the next run): wall time and CPU time
 (medians), peak resident memory (the kernel's figure for the process, os.wait4), nodes, bytes. What they wrote is then
@@ -224,6 +224,7 @@ def arguments() -> argparse.Namespace:
     ap.add_argument("--timeout", type=float, default=900)
     ap.add_argument("--json", type=pathlib.Path, help="everything measured, as JSON")
     ap.add_argument("--markdown", type=pathlib.Path, help="the same as a page of documentation")
+    ap.add_argument("--note", default="", help="a sentence about the circumstances, for the page")
     ap.add_argument("--keep", type=pathlib.Path, help="keep what the tools wrote here")
     a = ap.parse_args()
     a.bin = a.bin.resolve()
@@ -236,7 +237,7 @@ def main() -> int:
     chosen = [t for t in catalogue.tools(a.bin) if any(fnmatch.fnmatch(t.name, g) for g in globs)]
     if not chosen:
         raise SystemExit(f"peers.py: no tool is named like '{a.tools}'")
-    everything = {"machine": machine(), "runs": a.runs, "rounds": a.rounds, "models": {}}
+    everything = {"machine": machine(), "runs": a.runs, "rounds": a.rounds, "note": a.note, "models": {}}
     for name in names(a.only, a.models, a.more):
         with tempfile.TemporaryDirectory(prefix="lathe-peers-") as scratch:
             work = (a.keep / name).resolve() if a.keep else pathlib.Path(scratch)

@@ -79,6 +79,7 @@ int guarded(const std::string& program, const std::function<int()>& body) {
     try {
       code = body();
     } catch (const Answered&) {
+      code = 0;
     }
     std::cout.flush();
     if (!std::cout || std::fflush(stdout) != 0) {

@@ -2,6 +2,7 @@
 // the right exit code, terminal habits.
 #pragma once
 #include <boost/program_options.hpp>
+#include <exception>
 #include <functional>
 #include <string>
 #include <vector>
@@ -21,7 +22,7 @@ struct Program {
 };
 
 // Thrown once a question such as --help has been answered: the program ends well.
-struct Answered {};
+struct Answered : std::exception {};
 
 // Parses argv. --help and --version are added, answered and end the program (exit 0); what does not parse is
 // a usage error. `hidden` holds positional arguments and what help need not show.

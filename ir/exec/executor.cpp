@@ -20,7 +20,8 @@
 namespace lathe {
 namespace {
 
-constexpr int kMaxDepth = 100;  // of subgraphs and function calls inside each other
+constexpr int kMaxDepth = 100;      // of subgraphs and function calls inside each other
+constexpr int kMaxBodies = 10'000;  // of functions, once for each chain of calls
 
 using Clock = std::chrono::steady_clock;
 
@@ -91,7 +92,7 @@ struct Executor::Impl {
   uint64_t planned_at = 0;  // m.edits() that the plans are good for
   std::unordered_map<std::string, std::unique_ptr<Expansion>> expansions;
   LiveBytes live;
-  int depth = 0;
+  int depth = 0, bodies = 0;
   Clock::time_point run_start;
 
   Impl(const Model& model, ExecOptions o) : m(model), options(std::move(o)), live(options.max_bytes) {
@@ -102,6 +103,7 @@ struct Executor::Impl {
     root = {};
     root.model = &m;
     root.is_main_model = true;
+    bodies = 0;
     planned_at = m.edits();
   }
   void refresh() {
@@ -241,6 +243,7 @@ struct Executor::Impl {
                           std::span<const Datum* const> in) {
     auto& callee = instance.calls[step.id];
     if (!callee) {
+      if (++bodies > kMaxBodies) fail("function calls inside each other make more than {} bodies", kMaxBodies);
       callee = std::make_unique<Instance>();
       callee->model = instance.model;
       callee->is_main_model = instance.is_main_model;

@@ -46,6 +46,7 @@ class ModelLoader {
       const uint32_t slots = resolve(raw, trace_, warn_);
       GraphLoader(m_, source_, trace_, warn_).load(raw, slots, m_.main());
     }
+    if (warn_ && m_[m_.main()].name.empty()) warn_("the graph has no name");
     for (const Bytes f : functions_) function(f);
     check_functions();
     check_domains();

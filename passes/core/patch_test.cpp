@@ -244,7 +244,7 @@ PatchTestResult test_patch(const Model& m, const ShapeValues& values, const Patc
   const PatchSides sides{plan.old_side, plan.new_side, plan.outside, results};
   const auto smaller = smaller_sizes(m, values, sides);
   Tester tester(m, values, patch, options, plan);
-  const auto run = [&](Binding binding, const Env& given = {}) {
+  const auto run = [&](const Binding& binding, const Env& given = {}) {
     Run r = tester.run(binding, FloatFill::normal, given);
     if (r.ran && r.difference.empty() && !r.informative) r = tester.run(binding, FloatFill::positive, given);
     return r;

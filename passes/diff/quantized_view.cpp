@@ -215,7 +215,8 @@ std::optional<Weight> quantized_weight(const Model& m, NodeId id) {
     if (n.is("MatMulNBits", "com.microsoft")) return matmul_nbits(m, n);
     if (n.is("GatherBlockQuantized", "com.microsoft")) return gather_block_quantized(m, n);
     if (n.is("DequantizeLinear") || n.is("DequantizeLinear", "com.microsoft")) return dequantize_linear(m, n);
-  } catch (const Error&) {  // sizes that overflow, attributes of another type: no weight to compare
+  } catch (const Error&) {  // sizes that overflow, attributes of another type
+    return std::nullopt;
   }
   return std::nullopt;
 }

@@ -34,7 +34,7 @@ std::string op_name(const Node& n) {
 std::string tensor_text(const Tensor& t) {
   std::string type = std::string(onnx_name(t.dtype)) + "[";
   for (size_t i = 0; i < t.dims.size(); ++i) type += (i > 0 ? ", " : "") + std::to_string(t.dims[i]);
-  type += "]";
+  type += ']';
   const bool known = t.dtype == DType::String || !t.bytes().empty();
   if (!known || t.count() > kShown || t.count() == 0 || t.dtype == DType::C64 || t.dtype == DType::C128)
     return type;

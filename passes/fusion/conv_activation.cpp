@@ -36,21 +36,25 @@ class ConvActivation {
   ConvActivation(PassContext& c, NodeId n) : c_(c), m_(c.model), root_(n) {}
 
   void run() {
+    const auto no = [&](std::string why) { c_.missed("conv-activation", root_, std::move(why)); };
     const auto a = activation(m_, root_);
-    if (!a) return;
     ValueId v = m_[root_].in[0], residual;
     NodeId add = defined_by(m_, v, "Add"), conv = defined_by(m_, v, "Conv");
+    if (!a) return conv ? no("the bounds are not two constants") : void();
     if (add) {
       if (a->name != "Relu") return;  // what onnxruntime's kernel adds before
       for (size_t i = 0; i < 2 && !conv; ++i) {
         conv = defined_by(m_, m_[add].in[i], "Conv");
         residual = m_[add].in[1 - i];
-        if (conv && (!single_use(m_, m_[add].in[i]) || residual == m_[add].in[i] || !same_shape(residual, v)))
+        if (conv && !same_shape(residual, v)) {
+          no(fmt::format("'{}' is not of the sum's shape", m_[residual].name));
           conv = {};
+        } else if (conv && (!single_use(m_, m_[add].in[i]) || residual == m_[add].in[i])) {
+          conv = {};
+        }
       }
     }
     if (!conv) return;
-    const auto no = [&](std::string why) { c_.missed("conv-activation", root_, std::move(why)); };
     if (!single_use(m_, v)) return no(fmt::format("'{}' is used in more than one place", m_[v].name));
     if (m_[conv].parent != m_[root_].parent) return no("the convolution is in another graph");
     const DType dtype = m_[v].type.dtype;

@@ -2,12 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "tests/support/program.h"
 #include "tools/pages/ops_page.h"
 #include "tools/view/pass_list.h"
 
@@ -36,12 +36,10 @@ std::vector<std::string> programs() {
 }
 
 std::string help_of(const std::string& program) {
-  const std::string command = std::string(std::getenv("LATHE_BIN")) + "/" + program + " --help";
-  FILE* pipe = ::popen(command.c_str(), "r");
-  std::string text;
-  for (int c; (c = std::fgetc(pipe)) != EOF;) text += static_cast<char>(c);
-  EXPECT_EQ(::pclose(pipe), 0) << command;
-  return text;
+  const TempDir dir;
+  const Outcome o = run(dir, program, {"--help"});
+  EXPECT_EQ(o.code, 0) << program << o.err;
+  return o.out;
 }
 
 std::string command_lines_page() {

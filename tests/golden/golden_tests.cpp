@@ -43,6 +43,13 @@ bool any_changed(const PipelineReport& r) {
   return std::any_of(r.passes.begin(), r.passes.end(), [](const PassReport& p) { return p.changed; });
 }
 
+std::string told(const PipelineReport& r) {
+  std::string out;
+  for (const Remark& remark : r.remarks)
+    if (remark.kind == Remark::Kind::missed) out += "\n  " + remark.rule + ": " + remark.text;
+  return out;
+}
+
 class GoldenTest : public testing::Test {
  public:
   explicit GoldenTest(fs::path path) : path_(std::move(path)) {}
@@ -71,7 +78,7 @@ class GoldenTest : public testing::Test {
                                 return r.kind == Remark::Kind::missed &&
                                        r.text.find(want) != std::string::npos;
                               }))
-          << "no missed remark says '" << want << "'";
+          << "no missed remark says '" << want << "', but:" << told(report);
     if (c.executes) {
       EXPECT_EQ(difference(before, after), "");
     }

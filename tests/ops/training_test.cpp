@@ -293,7 +293,7 @@ TEST(Gradient, SaysWhatItCannotDo) {
 
 TEST(Optimizers, Formulas) {
   const auto step = [](const char* type, std::vector<std::pair<std::string, AttrValue>> attrs, size_t outputs,
-                       std::vector<Tensor> in) {
+                       const std::vector<Tensor>& in) {
     std::vector<double> out;
     for (const Tensor& t : run({type, std::move(attrs), outputs, kTraining}, in))
       out.push_back(t.as_double(0));

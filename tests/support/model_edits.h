@@ -122,13 +122,13 @@ class Editor {
     for (const Attr& a : m_[n].attrs.items()) {
       if (a.name.starts_with('$')) continue;
       if (const auto* i = std::get_if<int64_t>(&a.value)) {
-        m_.set_attr(n, std::string(a.name), *i + 1);
+        m_.set_attr(n, a.name, *i + 1);
       } else if (const auto* f = std::get_if<float>(&a.value)) {
-        m_.set_attr(n, std::string(a.name), *f * 0.5f + 1);
+        m_.set_attr(n, a.name, *f * 0.5f + 1);
       } else if (const auto* list = std::get_if<std::vector<int64_t>>(&a.value); list && !list->empty()) {
         auto changed = *list;
         changed.back() += 1;
-        m_.set_attr(n, std::string(a.name), changed);
+        m_.set_attr(n, a.name, changed);
       } else {
         continue;
       }

@@ -18,8 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using diff::Diff;
-using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::IsEmpty;
 
 std::vector<fs::path> model_files() {

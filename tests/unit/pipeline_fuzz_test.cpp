@@ -1,6 +1,6 @@
 // Seeded mutations of a real model (the sample, as an exporter wrote it) through everything that onnx-opt and
-// onnx-run do: load, check, optimize, save, load again, run. Each ends in a result or in an error of one
-// line.
+// onnx-run do (LATHE_FUZZ_ROUNDS and LATHE_FUZZ_SEED make it longer, or another): load, check, optimize,
+// save, load again, run. Each ends in a result or in an error of one line.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +8,7 @@
 
 #include "ir/base/error.h"
 #include "ir/base/mapped_file.h"
+#include "ir/base/parse.h"
 #include "ir/base/rng.h"
 #include "ir/core/check.h"
 #include "ir/core/walk.h"
@@ -89,15 +90,18 @@ void execute(Model m) {
   Executor(m, {.max_bytes = int64_t{64} << 20, .max_iterations = 1000}).run(inputs);
 }
 
+int64_t asked(const char* variable, int64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : parse_number<int64_t>(text).value_or(otherwise);
+}
+
 TEST(PipelineFuzzTest, MutantsAreOptimizedOrRefused) {
   const std::string sample = read_sample();
   const std::vector<size_t> at = telling_bytes(sample);
   ASSERT_GT(at.size(), 5000U);
   const auto steps = parse_pipeline("O3,quant4");
-  const char* asked = std::getenv("LATHE_FUZZ_ROUNDS");
-  const int rounds = asked != nullptr ? std::atoi(asked) : 60;
-  const char* seed = std::getenv("LATHE_FUZZ_SEED");
-  Rng rng(seed != nullptr ? static_cast<uint64_t>(std::atoll(seed)) : 20261121);
+  const auto rounds = static_cast<int>(asked("LATHE_FUZZ_ROUNDS", 300));
+  Rng rng(static_cast<uint64_t>(asked("LATHE_FUZZ_SEED", 20261121)));
   int optimized = 0, loaded = 0;
   for (int i = 0; i < rounds; ++i) {
     SCOPED_TRACE(i);

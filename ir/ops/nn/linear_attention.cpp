@@ -122,8 +122,8 @@ void run(EvalCtx& c, const Sizes& n, DType dtype) {
       }
     }
   });
-  set_rounded(c, 0, std::move(y), c.in(Q).dtype);
-  set_rounded(c, 1, std::move(state), state_type);
+  set_rounded(c, 0, y, c.in(Q).dtype);
+  set_rounded(c, 1, state, state_type);
 }
 
 void eval_linear_attention(EvalCtx& c) {
@@ -178,8 +178,8 @@ void eval_causal_conv(EvalCtx& c) {
         std::copy_n(line.data() + length, before, state.mutable_data<T>().data() + p * before);
       }
     });
-    set_rounded(c, 0, std::move(y), x.dtype);
-    set_rounded(c, 1, std::move(state), x.dtype);
+    set_rounded(c, 0, y, x.dtype);
+    set_rounded(c, 1, state, x.dtype);
   });
 }
 
