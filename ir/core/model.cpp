@@ -1,6 +1,7 @@
 #include "ir/core/model.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace lathe {
 
@@ -398,8 +399,17 @@ void Model::collect_names() {
 std::string Model::unique_name(std::string_view base) {
   if (!names_ready_) collect_names();
   std::string name(base);
-  for (int i = 1; !names_.insert(name).second; ++i) name = std::string(base) + "_" + std::to_string(i);
-  return name;
+  if (names_.insert(name).second) return name;
+  const auto suffixed = [&](int64_t i) { return name + "_" + std::to_string(i); };
+  const auto taken = [&](int64_t i) { return names_.contains(suffixed(i)); };
+  // Doubling, then halving between a taken and a free number: asking 20,000 times for one base stays quick.
+  int64_t used = 0, free = 1;
+  while (taken(free)) used = std::exchange(free, 2 * free);
+  while (free - used > 1) {
+    const int64_t middle = used + (free - used) / 2;
+    (taken(middle) ? used : free) = middle;
+  }
+  return *names_.insert(suffixed(free)).first;
 }
 
 }  // namespace lathe
