@@ -243,7 +243,8 @@ struct Executor::Impl {
                           std::span<const Datum* const> in) {
     auto& callee = instance.calls[step.id];
     if (!callee) {
-      if (++bodies > kMaxBodies) fail("function calls inside each other make more than {} bodies", kMaxBodies);
+      if (++bodies > kMaxBodies)
+        fail("function calls inside each other make more than {} bodies", kMaxBodies);
       callee = std::make_unique<Instance>();
       callee->model = instance.model;
       callee->is_main_model = instance.is_main_model;

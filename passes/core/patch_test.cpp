@@ -262,7 +262,7 @@ PatchTestResult test_patch(const Model& m, const ShapeValues& values, const Patc
     for (const auto& sizes : smaller) {
       Binding small(fill);
       small.set_constants(sizes);
-      r = run(std::move(small), smaller_constants(m, sides, sizes));
+      r = run(small, smaller_constants(m, sides, sizes));
       if (agrees()) break;
     }
     // Only agreement counts at smaller sizes: what fails there may need its own.
