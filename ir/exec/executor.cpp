@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <new>
+#include <stdexcept>
 #include <unordered_set>
 
 #include "ir/base/buffer_pool.h"
@@ -201,6 +202,8 @@ struct Executor::Impl {
     } catch (const Error& e) {
       throw NodeError(e.kind(), node_place(*instance.model, n) + ": " + e.what());
     } catch (const std::bad_alloc&) {
+      throw NodeError(ErrorKind::input, node_place(*instance.model, n) + ": out of memory");
+    } catch (const std::length_error&) {  // a vector beyond what the address space holds
       throw NodeError(ErrorKind::input, node_place(*instance.model, n) + ": out of memory");
     }
     if (timed)

@@ -129,7 +129,58 @@ def byte_means():
         yield Case("QLinearReduceMean", [x, np.array(0.04, F32), zero, np.array(0.05, F32), to], axes=axes, keepdims=keep, tol=1), [want]
 
 
-GROUPS = {f.__name__: f for f in (bias_split_gelu, group_norm, nhwc_conv, position_bias, activated_product, grouped_weights, byte_means)}
+def mixture_of_experts():
+    """fc3, the halves of a row as gate and linear part, router_weights, weights of 2 bits: not in onnxruntime's CPU kernels."""
+    tokens, hidden, inner, n, k = 6, 8, 4, 3, 2
+    for kind, fusion in (("silu", 0), ("swiglu", 0), ("swiglu", 2)):
+        x, scores, rows = normal(tokens, hidden), normal(tokens, n), inner * (2 if fusion else 1)
+        w1, b1, w2, b2 = normal(n, rows, hidden), normal(n, rows), normal(n, hidden, inner), normal(n, hidden)
+        w3, b3 = (None, None) if fusion else (normal(n, inner, hidden), normal(n, inner))
+
+        def expert(e, t, w1=w1, b1=b1, w2=w2, b2=b2, w3=w3, b3=b3):
+            first = x[t].astype(np.float64) @ w1[e].T + b1[e]
+            gate, linear = (first, x[t] @ w3[e].T + b3[e]) if w3 is not None else np.split(first, 2)
+            if kind == "swiglu":
+                gate, linear = np.minimum(gate, 0.75), np.clip(linear, -0.75, 0.75) + 0.5
+            return (gate * sigmoid((1.5 if kind == "swiglu" else 1) * gate) * linear) @ w2[e].T + b2[e]
+
+        want, router = np.zeros((tokens, hidden)), rng.random((tokens, n)).astype(F32)
+        for t in range(tokens):
+            top = np.argsort(-scores[t], kind="stable")[:k]
+            all_of = np.exp(scores[t].astype(np.float64))
+            for e in top:
+                want[t] += all_of[e] / all_of.sum() * expert(e, t)
+        attrs = {"k": k, "activation_type": kind, "swiglu_fusion": fusion,
+                 **({"activation_alpha": 1.5, "activation_beta": 0.5, "swiglu_limit": 0.75} if kind == "swiglu" else {})}
+        yield Case("MoE", [x, scores, w1, b1, w2, b2, w3, b3], tol=1e-5, **attrs), [want]
+        for bits, block in ((2, 0), (8, 4), (4, 4)):
+            per, floats, packed = 8 // bits, [], []
+            for w in (w1, w2, w3):
+                if w is None:
+                    floats.append(None)
+                    packed.append((None, None, None))
+                    continue
+                codes = rng.integers(0, 1 << bits, w.shape)
+                scale = (rng.random((*w.shape[:2], w.shape[2] // block) if block else w.shape[:2]) / 4 ** (bits / 4)).astype(F32)
+                zero = rng.integers(0, 1 << bits, scale.shape)
+                spread = (lambda v: np.repeat(v, block, -1)) if block and scale.shape[2] > 1 else (lambda v: v.reshape(n, -1, 1))
+                floats.append((codes - spread(zero)) * spread(scale).astype(np.float64))
+                by_row = not block or scale.shape[2] == 1
+                zero = zero.reshape(n, -1) if by_row else zero
+                zero = np.pad(zero, [(0, 0)] * (zero.ndim - 1) + [(0, -zero.shape[-1] % per)])
+                pack = lambda c: sum(c[..., i::per] << (bits * i) for i in range(per)).astype(np.uint8)  # noqa: E731
+                packed.append((pack(codes), scale, pack(zero)))
+            given = np.zeros((tokens, hidden))
+            for t in range(tokens):
+                top = np.argsort(-scores[t], kind="stable")[:k]
+                for e in top:
+                    given[t] += router[t, e] / router[t, top].sum() * expert(e, t, floats[0], b1, floats[1], b2, floats[2], b3)
+            (q1, s1, z1), (q2, s2, z2), (q3, s3, z3) = packed
+            yield Case("QMoE", [x, scores, q1, s1, b1, q2, s2, b2, q3, s3, b3, z1, z2, z3, router], expert_weight_bits=bits, block_size=block,
+                       normalize_routing_weights=1, tol=1e-5, **attrs), [given]
+
+
+GROUPS = {f.__name__: f for f in (mixture_of_experts, bias_split_gelu, group_norm, nhwc_conv, position_bias, activated_product, grouped_weights, byte_means)}
 
 
 @pytest.mark.parametrize("name", GROUPS)

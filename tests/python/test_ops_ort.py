@@ -388,9 +388,34 @@ def matrices():
             yield Case("FusedGemm", [normal(3, 4), normal(4, 5), c], activation=act, alpha=0.5, beta=2.0, **more)
 
 
+def experts():
+    tokens, hidden, inner, n = 5, 32, 32, 4
+    for kind, normalize, k in itertools.product(("relu", "gelu", "silu", "identity", "swiglu"), (0, 1), (1, 2)):
+        rows = 2 * inner if kind == "swiglu" else inner
+        swiglu = {"swiglu_fusion": 1, "activation_alpha": 1.702, "activation_beta": 1.0, "swiglu_limit": 1.5} if kind == "swiglu" else {}
+        attrs = {"k": k, "activation_type": kind, "normalize_routing_weights": normalize, **swiglu}
+        x, scores, b1, b2 = normal(tokens, hidden), normal(tokens, n), normal(n, rows), normal(n, hidden)
+        yield Case("MoE", [x, scores, normal(n, rows, hidden), b1, normal(n, hidden, inner), b2], tol=2e-5, **attrs)
+        yield Case("MoE", [x[None], scores, normal(n, rows, hidden), None, normal(n, hidden, inner)], tol=2e-5, **attrs)
+        for bits, blocks, zeros in itertools.product((4, 8), (False, True), (False, True)):
+            if bits == 8 and blocks:
+                continue  # onnxruntime rounds the activations to 8 bits there
+            per = 8 // bits
+
+            def scale(rows, width):
+                return (rng.random((n, rows, width // 16) if blocks else (n, rows)) / 2**bits).astype(F32)
+
+            def zero(rows, width):
+                return (bytes_of(n, rows, -(-width // 16 // per)) if blocks else bytes_of(n, rows // per)) if zeros else None
+
+            yield Case("QMoE", [x, scores, bytes_of(n, rows, hidden // per), scale(rows, hidden), b1, bytes_of(n, hidden, inner // per),
+                                scale(hidden, inner), b2, None, None, None, zero(rows, hidden), zero(hidden, inner)],
+                       constant=tuple(range(2, 13)), expert_weight_bits=bits, tol=1e-4, **({"block_size": 16} if blocks else {}), **attrs)
+
+
 GROUPS = {
     f.__name__: f
-    for f in (gelus, norms, products, nbits, self_attention, multi_head, group_query, rotary, recurrent, quantized, bytewise, byte_products,
+    for f in (experts, gelus, norms, products, nbits, self_attention, multi_head, group_query, rotary, recurrent, quantized, bytewise, byte_products,
               byte_transformers, byte_lstm, matrices, resizes, standard_attention)
 }
 

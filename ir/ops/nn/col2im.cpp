@@ -1,4 +1,7 @@
 // Col2Im: sums overlapping blocks back into an image. MaxUnpool: puts maxima back where MaxPool found them.
+#include "ir/ops/call_op.h"
+#include "ir/ops/complex_types.h"
+#include "ir/ops/convert.h"
 #include "ir/ops/elementwise.h"
 #include "ir/ops/int_math.h"
 #include "ir/ops/nn/window.h"
@@ -11,6 +14,11 @@ namespace {
 
 void eval_col2im(EvalCtx& c) {
   const Tensor& x = c.in(0);
+  if (x.dtype == DType::Bool) {  // the sum of bools is true where any is
+    const Tensor sums = std::get<Tensor>(
+        call_op(c, "", "Col2Im", c.attrs(), {convert(x, DType::I32), c.in(1), c.in(2)}).at(0).value);
+    return c.set(0, convert(sums, DType::Bool));
+  }
   const Dims image = read_ints(c.in(1)), block = read_ints(c.in(2));
   if (x.rank() != 3) fail("the input must be [N, C * block, L], it has rank {}", x.rank());
   if (image.empty() || block.size() != image.size())
@@ -24,7 +32,7 @@ void eval_col2im(EvalCtx& c) {
   dims.insert(dims.end(), image.begin(), image.end());
   Tensor& y = c.out(0, x.dtype, dims);
   const int64_t stride = w.strides.back();
-  dispatch<Numbers>(x.dtype, [&]<class T>() {
+  dispatch<Concat<Numbers, Complex>>(x.dtype, [&]<class T>() {
     using C = Compute<T>;
     const T* in = x.data<T>().data();
     T* out = y.mutable_data<T>().data();

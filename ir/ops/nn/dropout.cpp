@@ -25,6 +25,13 @@ void eval_dropout(EvalCtx& c) {
   const auto kept = mask.mutable_data<uint8_t>();
   for (uint8_t& k : kept) k = rng.uniform() >= ratio;
   Tensor& y = c.out(0, x.dtype, x.dims);
+  if (is_floating(x.dtype) && bit_width(x.dtype) == 8) {
+    for (size_t i = 0; i < kept.size(); ++i)
+      store_double(x.dtype, y.mutable_bytes().data(), static_cast<int64_t>(i),
+                   kept[i] != 0 ? x.as_double(static_cast<int64_t>(i)) / (1 - ratio) : 0);
+    if (c.wants(1)) c.set(1, std::move(mask));
+    return;
+  }
   dispatch<Floats>(x.dtype, [&]<class T>() {
     using C = Compute<T>;
     const C scale = static_cast<C>(1 / (1 - ratio));

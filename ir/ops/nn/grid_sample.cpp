@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/ops/complex_types.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/elementwise.h"
 #include "ir/ops/int_math.h"
@@ -165,10 +166,8 @@ void eval_grid_sample(EvalCtx& c) {
   if (sampler.mode == Mode::nearest) {
     Units u(x.dtype);
     const Tensor from = u.enter(x);
-    Tensor y = Tensor::make(from.dtype, dims);
+    Tensor y = u.zeros(dims);
     if (y.count() > 0 && area == 0) fail("x has no pixels");
-    if (x.dtype == DType::String && sampler.padding == Padding::zeros)
-      fail("strings cannot be padded with zeros");
     const int64_t per_batch = y.count() == 0 ? 0 : y.count() / (dims[0] * channels);
     if (y.count() > 0)
       with_unit(from.dtype, [&]<class U>(U) {
@@ -188,17 +187,20 @@ void eval_grid_sample(EvalCtx& c) {
   if (y.count() == 0) return;
   if (area == 0) fail("x has no pixels");
   const int64_t per_batch = y.count() / (dims[0] * channels);
-  dispatch<Numbers>(x.dtype, [&]<class T>() {
+  dispatch<Concat<NumbersAndBool, Complex>>(x.dtype, [&]<class T>() {
+    using Sum = std::conditional_t<is_complex<T>, std::complex<double>, double>;
     const T* in = x.data<T>().data();
     T* out = y.mutable_data<T>().data();
     for_each_point(grid, sampler, sizes, [&](int64_t b, int64_t p, const std::vector<Taps>& taps) {
       for (int64_t k = b * channels; k < (b + 1) * channels; ++k) {
-        double sum = 0;
+        Sum sum = 0;
         for_each_corner(taps, strides, [&](int64_t offset, double weight) {
-          sum += weight * static_cast<double>(load_element(in[k * area + offset]));
+          sum += weight * static_cast<Sum>(load_element(in[k * area + offset]));
         });
         if constexpr (std::is_integral_v<T>)
           out[k * per_batch + p] = to_int<T>(sum);
+        else if constexpr (std::is_same_v<T, BoolByte>)
+          out[k * per_batch + p] = store_element<BoolByte>(sum != 0);
         else
           out[k * per_batch + p] = static_cast<T>(static_cast<Compute<T>>(sum));
       }

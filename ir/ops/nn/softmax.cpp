@@ -34,6 +34,15 @@ void softmax_row(Kind kind, const C* x, C* y, int64_t n) {
   }
 }
 
+// As the op's function body: halves are rounded after the exponential, the sum and the quotient.
+template <class T>
+void half_softmax_row(const float* x, T* y, float* work, int64_t n, int64_t step) {
+  exponentials(x, row_max(x, n), work, n);
+  for (int64_t i = 0; i < n; ++i) work[i] = static_cast<float>(static_cast<T>(work[i]));
+  const auto sum = static_cast<float>(static_cast<T>(row_sum(work, n)));
+  for (int64_t i = 0; i < n; ++i) y[i * step] = static_cast<T>(work[i] / sum);
+}
+
 template <class T>
 void softmax(Kind kind, const Tensor& x, Tensor& out, size_t axis) {
   using C = Compute<T>;
@@ -53,6 +62,12 @@ void softmax(Kind kind, const Tensor& x, Tensor& out, size_t axis) {
         }
       }
       for (int64_t i = 0; i < n; ++i) from[static_cast<size_t>(i)] = static_cast<C>(in[at + i * inner]);
+      if constexpr (is_half<T>) {
+        if (kind == Kind::softmax) {
+          half_softmax_row(from.data(), y + at, to.data(), n, inner);
+          continue;
+        }
+      }
       softmax_row(kind, from.data(), to.data(), n);
       for (int64_t i = 0; i < n; ++i) y[at + i * inner] = static_cast<T>(to[static_cast<size_t>(i)]);
     }

@@ -125,7 +125,9 @@ DynamicScale dynamic_scale(const Tensor& x) {
 }
 
 Tensor centered(const Tensor& x, const Tensor* zero, int64_t axis) {
-  if (!is_integer(x.dtype)) fail("integers are needed here, not {}", onnx_name(x.dtype));
+  const bool whole = is_integer(x.dtype);
+  if (!whole && (bit_width(x.dtype) != 8 || mini_float(x.dtype) == nullptr))
+    fail("integers or 8-bit floats are needed here, not {}", onnx_name(x.dtype));
   Tensor y = Tensor::uninitialized(DType::F64, x.dims);
   const auto out = y.mutable_data<double>();
   const int64_t n = x.count();
@@ -134,7 +136,8 @@ Tensor centered(const Tensor& x, const Tensor* zero, int64_t axis) {
   else if (x.dtype == DType::I8)
     std::copy_n(x.data<int8_t>().data(), n, out.data());
   else
-    for (int64_t i = 0; i < n; ++i) out[static_cast<size_t>(i)] = static_cast<double>(x.as_i64(i));
+    for (int64_t i = 0; i < n; ++i)
+      out[static_cast<size_t>(i)] = whole ? static_cast<double>(x.as_i64(i)) : x.as_double(i);
   if (zero == nullptr) return y;
   const auto zeros = zero->to_doubles();
   if (zeros.size() == 1) {

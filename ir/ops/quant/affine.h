@@ -35,8 +35,8 @@ struct DynamicScale {
 // DynamicQuantizeLinear's choice for a float tensor: 8 bits over its range, zero included.
 DynamicScale dynamic_scale(const Tensor& x);
 
-// Integers (narrow ones too) less their zero point, as doubles: products of them are exact up to 2^53.
-// zero: null, one value, or one for each place of the axis.
+// Integers (narrow ones too) or 8-bit floats less their zero point, as doubles: products of integers are
+// exact up to 2^53. zero: null, one value, or one for each place of the axis.
 Tensor centered(const Tensor& x, const Tensor* zero, int64_t axis);
 
 }  // namespace lathe

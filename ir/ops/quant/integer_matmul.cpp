@@ -40,6 +40,20 @@ Tensor scaled(const Tensor& product, const std::vector<double>& scales, const Te
   return convert(y, dtype);
 }
 
+// value[..., m, :] * scales (one, or m, or one for each row of the batch), as floats.
+Tensor scaled_rows(const Tensor& value, const Tensor& scale) {
+  const auto scales = scale.to_doubles();
+  const int64_t width = value.dims.empty() ? 1 : value.dims.back(),
+                rows = width == 0 ? 0 : value.count() / width, n = scale.count();
+  const int64_t matrix = value.rank() > 1 ? value.dims[value.dims.size() - 2] : 1;
+  if (n != 1 && n != matrix && n != rows) fail("{} scales for {} rows", n, matrix);
+  Tensor y = Tensor::uninitialized(DType::F32, value.dims);
+  for (int64_t i = 0; i < rows * width; ++i)
+    y.mutable_data<float>()[static_cast<size_t>(i)] = static_cast<float>(
+        value.data<double>()[static_cast<size_t>(i)] * scales[static_cast<size_t>(i / width % n)]);
+  return y;
+}
+
 double lone(const Tensor& t, const char* name) {
   if (t.count() != 1) fail("{} has {} elements, not 1", name, t.count());
   return t.as_double(0);
@@ -58,9 +72,7 @@ void eval_qlinear_matmul(EvalCtx& c) {
   const Tensor &a = c.in(0), &b = c.in(3), &a_scale = c.in(1), &b_scale = c.in(4), &y_scale = c.in(6),
                &y_zero = c.in(7);
   const Tensor product = integer_product(a, &c.in(2), b, &c.in(5));
-  std::vector<double> scales = b_scale.to_doubles();
-  for (double& s : scales) s *= lone(a_scale, "a_scale");
-  const Tensor real = scaled(product, scales, nullptr, DType::F32);
+  const Tensor real = scaled_rows(scaled(product, b_scale.to_doubles(), nullptr, DType::F64), a_scale);
   if (y_scale.count() != 1 || y_zero.count() != 1) fail("the result has {} scales, not 1", y_scale.count());
   c.set(0, quantize(real, y_scale, &y_zero, y_zero.dtype, {}));
 }

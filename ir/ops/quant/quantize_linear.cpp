@@ -44,6 +44,8 @@ void eval_dequantize(EvalCtx& c) {
   const Tensor &x = c.in(0), &scale = c.in(1);
   const Tensor* zero = c.maybe(2);
   if (x.dtype == DType::String) fail("strings cannot be dequantized");
+  if (scale.dtype == DType::F8E8M0 && c.attrs().i("output_dtype", 0) == 0)
+    fail("with a scale of type float8e8m0, output_dtype is needed");
   const ScaleMap map = scale_map(x, scale, zero, c.attrs().i("axis", 1), c.attrs().i("block_size", 0));
   c.set(0, dequantize(x, scale, zero, asked_dtype(c.attrs(), "output_dtype", scale.dtype), map));
 }

@@ -4,8 +4,8 @@
 #include <numeric>
 
 #include "ir/base/parallel.h"
+#include "ir/ops/complex_types.h"
 #include "ir/ops/convert.h"
-#include "ir/ops/dispatch.h"
 #include "ir/ops/nn/attention_inputs.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
@@ -175,7 +175,7 @@ Tensor apply(const Tensor& x, size_t axis, const Taps& t, int64_t out) {
                    const auto first = static_cast<size_t>(r % out * t.width);
                    for (size_t k = first; k < first + static_cast<size_t>(t.width); ++k) {
                      const auto w = static_cast<T>(t.weight[k]);
-                     if (w == 0) continue;
+                     if (w == T{0}) continue;
                      const T* source = from + (r / out * in + t.index[k]) * inner;
                      for (int64_t i = 0; i < inner; ++i) row[i] += w * source[i];
                    }
@@ -294,13 +294,17 @@ void eval_resize(EvalCtx& c) {
     y = u.leave(std::move(t));
     if (crop && x.dtype == DType::String) fail("cropping strings");
   } else {
-    const DType t = x.dtype == DType::F64 ? DType::F64 : DType::F32;
-    with_float(t, [&]<class T>() {
-      y = convert(x, t);
+    const auto filter = [&]<class T>() {
       for (size_t a = 0; a < plan.size(); ++a)
         if (used[a]) y = apply<T>(y, a, taps[a], plan[a].out);
-    });
-    y = convert(y, x.dtype);
+    };
+    y = x;
+    if (!try_dispatch(Complex{}, x.dtype, filter)) {
+      const DType t = x.dtype == DType::F64 ? DType::F64 : DType::F32;
+      y = convert(x, t);
+      with_float(t, filter);
+      y = convert(y, x.dtype);
+    }
   }
   if (crop) mark_outside(y, taps, static_cast<double>(c.attrs().f("extrapolation_value", 0)));
   c.set(0, std::move(y));

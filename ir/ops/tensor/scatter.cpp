@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "ir/ops/dispatch.h"
+#include "ir/ops/complex_types.h"
 #include "ir/ops/int_math.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
@@ -23,6 +23,25 @@ Reduction reduction_of(const Attrs& attrs) {
   if (s == "min") return Reduction::min;
   if (s == "max") return Reduction::max;
   fail("reduction {}", s);
+}
+
+using Reducible = Concat<NumbersAndBool, Complex>;
+
+// Logical or and and; false is less than true.
+BoolByte reduce(Reduction how, BoolByte a, BoolByte b) {
+  const bool any = how == Reduction::add || how == Reduction::max;
+  return {static_cast<uint8_t>(any ? a.byte != 0 || b.byte != 0 : a.byte != 0 && b.byte != 0)};
+}
+
+// As numpy, complex numbers are ordered by their real parts, then by their imaginary ones.
+template <class F>
+std::complex<F> reduce(Reduction how, std::complex<F> a, std::complex<F> b) {
+  if (how == Reduction::add) return a + b;
+  if (how == Reduction::mul) return a * b;
+  const auto is_nan = [](std::complex<F> v) { return v != v; };
+  if (is_nan(a) || is_nan(b)) return is_nan(a) ? a : b;
+  const bool less = a.real() < b.real() || (a.real() == b.real() && a.imag() < b.imag());
+  return less == (how == Reduction::min) ? a : b;
 }
 
 template <class T>
@@ -91,7 +110,7 @@ void eval_scatter_elements(EvalCtx& c) {
     });
     return u.finish(c, 0, y);
   }
-  dispatch<Numbers>(data.dtype, [&]<class T>() {
+  dispatch<Reducible>(data.dtype, [&]<class T>() {
     const auto values = updates.data<T>();
     const auto to = y.mutable_data<T>();
     for_each_offset(indices.dims, strides, [&](int64_t k, int64_t offset) {
@@ -127,7 +146,7 @@ void eval_scatter_nd(EvalCtx& c) {
                     from.bytes().data() + static_cast<int64_t>(k) * run, static_cast<size_t>(run));
     return u.finish(c, 0, y);
   }
-  dispatch<Numbers>(data.dtype, [&]<class T>() {
+  dispatch<Reducible>(data.dtype, [&]<class T>() {
     const auto values = updates.data<T>();
     const auto to = y.mutable_data<T>();
     size_t at = 0;

@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "ir/base/parallel.h"
-#include "ir/ops/dispatch.h"
+#include "ir/ops/complex_types.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 #include "ir/ops/tensor/strided.h"
@@ -109,6 +109,13 @@ void infer_unique(InferCtx& c) {
   c.out(3, DType::I64, Shape{n});
 }
 
+// As numpy: by real parts, then by imaginary ones.
+template <class F>
+bool less(std::complex<F> a, std::complex<F> b) {
+  if (less(a.real(), b.real())) return true;
+  return !less(b.real(), a.real()) && less(a.imag(), b.imag());
+}
+
 // Three-way order of slices a and b, each `inner` elements at stride 1 in every one of `outer` blocks.
 template <class Get>
 int compare_slices(int64_t outer, int64_t inner, int64_t n, int64_t a, int64_t b, const Get& get) {
@@ -116,7 +123,8 @@ int compare_slices(int64_t outer, int64_t inner, int64_t n, int64_t a, int64_t b
     for (int64_t i = 0; i < inner; ++i) {
       const auto p = get((o * n + a) * inner + i), q = get((o * n + b) * inner + i);
       if (p == q) continue;
-      if constexpr (std::is_floating_point_v<std::decay_t<decltype(p)>>) {
+      using P = std::decay_t<decltype(p)>;
+      if constexpr (std::is_floating_point_v<P> || is_complex<P>) {
         if (less(p, q)) return -1;
         if (less(q, p)) return 1;
       } else {
@@ -152,7 +160,7 @@ void eval_unique(EvalCtx& c) {
   if (x.dtype == DType::String)
     run([&](int64_t i) -> const std::string& { return x.strings()[static_cast<size_t>(i)]; });
   else
-    dispatch<NumbersAndBool>(x.dtype, [&]<class T>() {
+    dispatch<Concat<NumbersAndBool, Complex>>(x.dtype, [&]<class T>() {
       const auto v = x.data<T>();
       if constexpr (std::is_same_v<T, BoolByte>)
         run([&](int64_t i) { return static_cast<bool>(v[static_cast<size_t>(i)]); });

@@ -43,6 +43,15 @@ Tensor Units::enter(const Tensor& t) {
   return out;
 }
 
+Tensor Units::zeros(std::vector<int64_t> dims) {
+  Tensor out = Tensor::make(dtype(), std::move(dims));
+  if (dtype_ != DType::String) return out;
+  const auto empty = static_cast<int64_t>(table_.size());
+  table_.emplace_back();
+  for (int64_t& i : out.mutable_data<int64_t>()) i = empty;
+  return out;
+}
+
 Tensor Units::leave(Tensor t) const {
   if (is_packed(dtype_)) return pack(t, dtype_);
   if (dtype_ != DType::String) return t;

@@ -17,6 +17,8 @@ class Units {
   DType dtype() const;  // of the tensors that enter() gives
   Tensor enter(const Tensor& t);
   Tensor leave(Tensor t) const;
+  // A tensor of units of zero; of empty strings where the elements are strings.
+  Tensor zeros(std::vector<int64_t> dims);
 
   // Allocates output i in units; finish() turns it into the op's element type.
   Tensor& out(EvalCtx& c, size_t i, std::vector<int64_t> dims) const {

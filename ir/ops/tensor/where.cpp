@@ -73,7 +73,6 @@ void infer_trilu(InferCtx& c) {
 void eval_trilu(EvalCtx& c) {
   const Tensor& x = c.raw(0);
   if (x.rank() < 2) fail("input of rank {}, not 2 at least", x.rank());
-  if (x.dtype == DType::String) fail("no zero among strings");
   const bool upper = c.attrs().i("upper", 1) != 0;
   const size_t rank = x.dims.size();
   const int64_t rows = x.dims[rank - 2], cols = x.dims[rank - 1];
@@ -85,13 +84,14 @@ void eval_trilu(EvalCtx& c) {
   Units u(x.dtype);
   const Tensor from = u.enter(x);
   Tensor& y = u.out(c, 0, x.dims);
+  const Tensor zeros = u.zeros({cols});
   const int64_t unit = bit_width(from.dtype) / 8, matrices = y.count() == 0 ? 0 : y.count() / (rows * cols);
   for (int64_t r = 0; r < matrices * rows; ++r) {
     // The kept part of row i: columns from i + k on, or up to i + k.
     const int64_t edge = std::clamp<int64_t>(r % rows + k + (upper ? 0 : 1), 0, cols);
     const int64_t first = upper ? edge : 0, last = upper ? cols : edge;
     std::byte* to = y.mutable_bytes().data() + r * cols * unit;
-    std::memset(to, 0, static_cast<size_t>(cols * unit));
+    std::memcpy(to, zeros.bytes().data(), zeros.byte_size());
     std::memcpy(to + first * unit, from.bytes().data() + (r * cols + first) * unit,
                 static_cast<size_t>((last - first) * unit));
   }
