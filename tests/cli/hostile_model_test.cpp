@@ -141,6 +141,13 @@ const Hostile kHostile[] = {
      "a = Constant <value = float[2] {1, 2}> () s = Constant <value = float {0}> () q = QuantizeLinear (a, "
      "s) y = DequantizeLinear (q, s)",
      "", ""},
+    {"loop_that_stacks",
+     "m = Constant <value = int64 {1000000}> () c = Constant <value = float[1] {1}> () s = Constant <value = "
+     "int64[1] "
+     "{1048576}> () z, y = Loop (m, , c) <body = b (int64 i, bool g, float[1] v) => (bool go, float[1] w, "
+     "float[k] e) "
+     "{ go = Identity (g) w = Identity (v) e = Expand (v, s) }>",
+     "memory", ""},
     {"loop_that_doubles",
      "m = Constant <value = int64 {60}> () c = Constant <value = float[1] {1}> () y = Loop (m, , c) <body = "
      "b (int64 i, bool g, float[k] v) => (bool go, float[j] w) { go = Identity (g) w = Concat <axis = 0> (v, "

@@ -107,7 +107,7 @@ void run(EvalCtx& c) {
         std::memcpy(to.data(), keys.bytes().data(), keys.byte_size());
         std::memcpy(to.data() + keys.byte_size(), values.bytes().data(), values.byte_size());
       }
-      set_rounded(c, 1, std::move(present), x.dtype);
+      set_rounded(c, 1, present, x.dtype);
     }
   }
 
@@ -126,7 +126,7 @@ void run(EvalCtx& c) {
   }
   Tensor y = Tensor::uninitialized(t, {batch, length, w.v});
   attend<T>(n, q, k, v, interleaved_heads<T>(y.mutable_data<T>().data(), length, n.v_size, w.v), o);
-  set_rounded(c, 0, std::move(y), x.dtype);
+  set_rounded(c, 0, y, x.dtype);
 }
 
 void eval_attention(EvalCtx& c) {

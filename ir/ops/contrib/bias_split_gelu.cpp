@@ -38,7 +38,7 @@ void eval_bias_split_gelu(EvalCtx& c) {
         to[i] = left * (T(0.5) * right * (T(1) + std::erf(right * static_cast<T>(std::numbers::sqrt2 / 2))));
       }
     });
-    set_rounded(c, 0, std::move(y), x.dtype);
+    set_rounded(c, 0, y, x.dtype);
   });
 }
 

@@ -23,7 +23,7 @@ void eval_fused_conv(EvalCtx& c) {
       for (size_t i = 0; i < to.size(); ++i) to[i] += ws.data<T>()[i];
     }
     activate<T>(c.attrs(), to);
-    set_rounded(c, 0, std::move(y), x.dtype);
+    set_rounded(c, 0, y, x.dtype);
   });
 }
 

@@ -119,7 +119,7 @@ void eval_fused_matmul(EvalCtx& c) {
       });
     }
     gemm_batch(g, pa, pb, py, at);
-    set_rounded(c, 0, std::move(y), c.in(0).dtype);
+    set_rounded(c, 0, y, c.in(0).dtype);
   });
 }
 
@@ -197,7 +197,7 @@ void eval_fused_gemm(EvalCtx& c) {
                     n};
     gemm_batch(g, wa.data<T>().data(), wb.data<T>().data(), py, {{}});
     activate<T>(c.attrs(), std::span<T>(py, static_cast<size_t>(y.count())));
-    set_rounded(c, 0, std::move(y), a.dtype);
+    set_rounded(c, 0, y, a.dtype);
   });
 }
 

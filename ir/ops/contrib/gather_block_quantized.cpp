@@ -95,7 +95,7 @@ void eval_gather_block_quantized(EvalCtx& c) {
             }
           }
         });
-    set_rounded(c, 0, std::move(y), scales.dtype);
+    set_rounded(c, 0, y, scales.dtype);
   });
 }
 

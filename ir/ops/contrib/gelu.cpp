@@ -45,7 +45,7 @@ void map_biased(EvalCtx& c, const F& f) {
           for (int64_t i = 0; i < width; ++i) out[i] = f(in[i] + add[i]);
       }
     });
-    set_rounded(c, 0, std::move(y), x.dtype);
+    set_rounded(c, 0, y, x.dtype);
   });
 }
 

@@ -96,7 +96,7 @@ void eval_group_norm(EvalCtx& c) {
     Tensor y = Tensor::uninitialized(t, x.dims);
     normalise<T>(c.attrs(), l, sum.data<T>().data(), wg.data<T>().data(), wb.data<T>().data(),
                  y.mutable_data<T>().data());
-    set_rounded(c, 0, std::move(y), x.dtype);
+    set_rounded(c, 0, y, x.dtype);
     if (skip != nullptr) set_rounded(c, 1, sum, x.dtype);
   });
 }

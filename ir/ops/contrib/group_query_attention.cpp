@@ -179,9 +179,9 @@ void run(EvalCtx& c) {
   attend<T>(n, q, packed_heads<const T>(keys.data<T>().data(), heads.kv, room, size),
             packed_heads<const T>(values.data<T>().data(), heads.kv, room, size),
             interleaved_heads<T>(y.mutable_data<T>().data(), length, size, heads.q * size), o);
-  set_rounded(c, 0, std::move(y), query.dtype);
-  set_rounded(c, 1, std::move(keys), query.dtype);
-  set_rounded(c, 2, std::move(values), query.dtype);
+  set_rounded(c, 0, y, query.dtype);
+  set_rounded(c, 1, keys, query.dtype);
+  set_rounded(c, 2, values, query.dtype);
 }
 
 void eval_group_query(EvalCtx& c) {

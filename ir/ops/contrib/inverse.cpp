@@ -29,7 +29,7 @@ void eval_inverse(EvalCtx& c) {
         Eigen::Map<Matrix>(y.mutable_data<T>().data() + i * area, n, n) =
             Eigen::Map<const Matrix>(wx.data<T>().data() + i * area, n, n).inverse();
     });
-    set_rounded(c, 0, std::move(y), x.dtype);
+    set_rounded(c, 0, y, x.dtype);
   });
 }
 

@@ -131,7 +131,7 @@ void eval_matmul_nbits(EvalCtx& c) {
       gemm_serial(Gemm<T>{false, true, m, end - begin, w.k, 1, keep, w.k, w.k, w.n}, wa.data<T>().data(),
                   columns.data(), py + begin);
     });
-    set_rounded(c, 0, std::move(y), a.dtype);
+    set_rounded(c, 0, y, a.dtype);
   });
 }
 

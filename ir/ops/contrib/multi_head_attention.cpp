@@ -184,10 +184,10 @@ void run(EvalCtx& c) {
   Tensor y = Tensor::uninitialized(t, {batch, n.queries, heads * n.v_size});
   attend<T>(n, q.heads, k.heads, v.heads,
             interleaved_heads<T>(y.mutable_data<T>().data(), n.queries, n.v_size, heads * n.v_size), o);
-  set_rounded(c, 0, std::move(y), query.dtype);
-  set_rounded(c, 1, std::move(keys), query.dtype);
-  set_rounded(c, 2, std::move(values), query.dtype);
-  set_rounded(c, 3, std::move(qk), query.dtype);
+  set_rounded(c, 0, y, query.dtype);
+  set_rounded(c, 1, keys, query.dtype);
+  set_rounded(c, 2, values, query.dtype);
+  set_rounded(c, 3, qk, query.dtype);
 }
 
 void eval_multi_head(EvalCtx& c) {

@@ -60,7 +60,7 @@ void eval_bias(EvalCtx& c) {
     for (int64_t q = 0; q < queries; ++q)
       for (int64_t k = 0; k < keys; ++k)
         *to++ = wt.data<double>()[static_cast<size_t>(h * b.count + b.of(k - q))];
-  set_rounded(c, 0, std::move(y), table.dtype);
+  set_rounded(c, 0, y, table.dtype);
 }
 
 // ---------------------------------------------------------------- GatedRelativePositionBias
@@ -142,7 +142,7 @@ void run_gated(EvalCtx& c) {
         for (int64_t k = 0; k < length; ++k)
           to[k] = factor * wp.data<T>()[static_cast<size_t>((h * length + s) * length + k)];
       }
-  set_rounded(c, 0, std::move(y), query.dtype);
+  set_rounded(c, 0, y, query.dtype);
 }
 
 void eval_gated(EvalCtx& c) {

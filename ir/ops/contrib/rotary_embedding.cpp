@@ -48,7 +48,7 @@ void eval_contrib_rotary(EvalCtx& c) {
     };
     rotate<T>(n, view(wx.data<T>().data()), view(y.mutable_data<T>().data()), wc.data<T>().data(),
               ws.data<T>().data(), row_of);
-    set_rounded(c, 0, std::move(y), x.dtype);
+    set_rounded(c, 0, y, x.dtype);
   });
 }
 

@@ -75,10 +75,10 @@ void eval_skip(EvalCtx& c, bool centered) {
     Tensor y = Tensor::uninitialized(t, x.dims), mean = Tensor::uninitialized(t, moments),
            inverse = Tensor::uninitialized(t, moments);
     layer_norm(sum, p, y, &mean, &inverse);
-    set_rounded(c, 0, std::move(y), x.dtype);
-    set_rounded(c, 1, std::move(mean), DType::F32);
-    set_rounded(c, 2, std::move(inverse), DType::F32);
-    set_rounded(c, 3, std::move(sum), x.dtype);
+    set_rounded(c, 0, y, x.dtype);
+    set_rounded(c, 1, mean, DType::F32);
+    set_rounded(c, 2, inverse, DType::F32);
+    set_rounded(c, 3, sum, x.dtype);
   });
 }
 
@@ -111,8 +111,8 @@ void eval_simplified(EvalCtx& c) {
   std::fill(moments.begin() + static_cast<std::ptrdiff_t>(axis), moments.end(), 1);
   Tensor y = Tensor::uninitialized(t, x.dims), inverse = Tensor::uninitialized(t, moments);
   layer_norm(convert(x, t), p, y, nullptr, &inverse);
-  set_rounded(c, 0, std::move(y), gamma.dtype);
-  set_rounded(c, 1, std::move(inverse), DType::F32);
+  set_rounded(c, 0, y, gamma.dtype);
+  set_rounded(c, 1, inverse, DType::F32);
 }
 
 // ---------------------------------------------------------------- EmbedLayerNormalization
@@ -178,8 +178,8 @@ void eval_embed(EvalCtx& c) {
     p.bias = &beta;
     Tensor y = Tensor::uninitialized(t, sum.dims);
     layer_norm(sum, p, y, nullptr, nullptr);
-    set_rounded(c, 0, std::move(y), words.dtype);
-    set_rounded(c, 2, std::move(sum), words.dtype);
+    set_rounded(c, 0, y, words.dtype);
+    set_rounded(c, 2, sum, words.dtype);
   });
   if (!c.wants(1)) return;
   Tensor count = Tensor::make(DType::I32, {batch});

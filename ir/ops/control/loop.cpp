@@ -65,6 +65,7 @@ void eval_loop(EvalCtx& c) {
   std::vector<Datum> state;
   for (size_t i = 0; i < carried; ++i) state.push_back(c.datum(i + 2));
   std::vector<Stack> stacks(outputs - carried);
+  Held held(c);
 
   for (int64_t k = 0; go && k < trips; ++k) {
     if (c.max_iterations > 0 && k >= c.max_iterations) fail("more than {} iterations", c.max_iterations);
@@ -74,7 +75,7 @@ void eval_loop(EvalCtx& c) {
     if (results.size() != outputs + 1) fail("the body gives {} values, not {}", results.size(), outputs + 1);
     go = truth(results[0]);
     for (size_t i = 0; i < carried; ++i) state[i] = std::move(results[i + 1]);
-    for (size_t i = carried; i < outputs; ++i) stacks[i - carried].push(results[i + 1]);
+    for (size_t i = carried; i < outputs; ++i) stacks[i - carried].push(results[i + 1], held);
   }
   for (size_t i = 0; i < carried; ++i) c.set(i, std::move(state[i]));
   const auto types = c.body_types(body);

@@ -72,6 +72,7 @@ void eval_scan(EvalCtx& c) {
       fail("scan inputs of length {} and {}", scans[0].length(), scans[i].length());
   }
   std::vector<Stack> stacks;
+  Held held(c);
   for (size_t i = 0; i < c.outputs() - l.states; ++i)
     stacks.emplace_back(at(l.out_axes, i), at(l.out_reversed, i) != 0);
 
@@ -83,7 +84,7 @@ void eval_scan(EvalCtx& c) {
     if (results.size() != c.outputs()) fail("the body gives {} values, not {}", results.size(), c.outputs());
     state.assign(std::make_move_iterator(results.begin()),
                  std::make_move_iterator(results.begin() + static_cast<std::ptrdiff_t>(l.states)));
-    for (size_t i = 0; i < stacks.size(); ++i) stacks[i].push(results[l.states + i]);
+    for (size_t i = 0; i < stacks.size(); ++i) stacks[i].push(results[l.states + i], held);
   }
   for (size_t i = 0; i < l.states; ++i) c.set(i, std::move(state[i]));
   const auto types = c.body_types(body);

@@ -74,6 +74,7 @@ void eval_scan_8(EvalCtx& c) {
   const auto types = c.body_types(body);
   const size_t stacked = c.outputs() - n.states;
   std::vector<Stack> out_states(n.states), out_scans(stacked);
+  Held held(c);
   for (int64_t b = 0; b < batch; ++b) {
     std::vector<Datum> state;
     for (const Elements& e : states) state.emplace_back(e.get(b));
@@ -93,11 +94,12 @@ void eval_scan_8(EvalCtx& c) {
         fail("the body gives {} values, not {}", results.size(), c.outputs());
       state.assign(std::make_move_iterator(results.begin()),
                    std::make_move_iterator(results.begin() + static_cast<std::ptrdiff_t>(n.states)));
-      for (size_t i = 0; i < stacked; ++i) made[i].push(results[n.states + i]);
+      for (size_t i = 0; i < stacked; ++i) made[i].push(results[n.states + i], held);
     }
-    for (size_t i = 0; i < n.states; ++i) out_states[i].push(state[i]);
+    for (size_t i = 0; i < n.states; ++i) out_states[i].push(state[i], held);
     for (size_t i = 0; i < stacked; ++i)
-      out_scans[i].push(made[i].joined(n.states + i < types.size() ? types[n.states + i] : Type(), length));
+      out_scans[i].push(made[i].joined(n.states + i < types.size() ? types[n.states + i] : Type(), length),
+                        held);
   }
   for (size_t i = 0; i < n.states; ++i) out_states[i].finish(c, i, i < types.size() ? types[i] : Type());
   for (size_t i = 0; i < stacked; ++i)

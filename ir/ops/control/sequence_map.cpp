@@ -1,4 +1,5 @@
 // SequenceMap.
+#include "ir/ops/control/stack.h"
 #include "ir/ops/op_def.h"
 
 namespace lathe {
@@ -25,6 +26,7 @@ void eval_sequence_map(EvalCtx& c) {
     if (const Sequence* s = c.datum(i).sequence(); s != nullptr && s->size() != n)
       fail("sequences of {} and {} items", n, s->size());
   std::vector<Sequence> out(c.outputs());
+  Held held(c);
   for (size_t k = 0; k < n; ++k) {
     std::vector<Datum> in;
     for (size_t i = 0; i < c.inputs(); ++i) {
@@ -33,7 +35,10 @@ void eval_sequence_map(EvalCtx& c) {
     }
     auto results = c.run_body(body, std::move(in));
     if (results.size() != out.size()) fail("the body gives {} values, not {}", results.size(), out.size());
-    for (size_t i = 0; i < out.size(); ++i) out[i].push_back(std::move(results[i]));
+    for (size_t i = 0; i < out.size(); ++i) {
+      if (const Tensor* t = results[i].tensor()) held.add(*t);
+      out[i].push_back(std::move(results[i]));
+    }
   }
   const auto types = c.body_types(body);
   for (size_t i = 0; i < out.size(); ++i) {

@@ -8,11 +8,18 @@
 
 namespace lathe {
 
-void Stack::push(const Datum& d) {
+void Held::add(const Tensor& t) {
+  bytes_ += static_cast<int64_t>(t.byte_size());
+  // They are there twice when they are joined.
+  if (most_ > 0 && bytes_ > most_ / 2) fail("what the iterations make is beyond the memory limit");
+}
+
+void Stack::push(const Datum& d, Held& held) {
   const Tensor* t = d.tensor();
   if (t == nullptr) fail("a scan output is not a tensor");
   if (!items_.empty() && (t->dtype != items_[0].dtype || t->dims != items_[0].dims))
     fail("a scan output changes its type or shape from one iteration to the next");
+  held.add(*t);
   items_.push_back(*t);
 }
 

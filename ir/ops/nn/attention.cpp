@@ -190,10 +190,10 @@ void run(EvalCtx& c, const Tensor& tq, const Tensor& tk, const Tensor& tv) {
                         : std::vector<int64_t>{ly.batch, ly.heads, ly.rows, ly.size});
   attend<T>(n, heads_of<const T>(tq, lq), k, v, heads_of<T>(y, ly), o);
   const DType dtype = c.in(Q).dtype;
-  set_rounded(c, 0, std::move(y), dtype);
-  set_rounded(c, 1, std::move(key_cache), dtype);
-  set_rounded(c, 2, std::move(value_cache), c.in(V).dtype);
-  set_rounded(c, 3, std::move(qk), dtype);
+  set_rounded(c, 0, y, dtype);
+  set_rounded(c, 1, key_cache, dtype);
+  set_rounded(c, 2, value_cache, c.in(V).dtype);
+  set_rounded(c, 3, qk, dtype);
 }
 
 void eval_attention(EvalCtx& c) {

@@ -84,7 +84,7 @@ void eval_rotary_embedding(EvalCtx& c) {
     };
     rotate<T>(n, heads(wx.data<T>().data()), heads(y.mutable_data<T>().data()), wc.data<T>().data(),
               ws.data<T>().data(), row_of);
-    set_rounded(c, 0, std::move(y), x.dtype);
+    set_rounded(c, 0, y, x.dtype);
   });
 }
 
