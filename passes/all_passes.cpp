@@ -25,6 +25,11 @@ const std::vector<PassDef>& all_passes() {
       simplify_expand(),
       algebra(),
 
+      bind_dims(),
+      rename_dims(),
+      clamp_batch(),
+      make_dynamic(),
+
       inline_functions(),
       inline_if(),
       unroll(),

@@ -17,7 +17,11 @@ PassDef fold();
 
 // shape/
 PassDef algebra();
+PassDef bind_dims();
+PassDef clamp_batch();
 PassDef fold_shapes();
+PassDef make_dynamic();
+PassDef rename_dims();
 PassDef simplify_cast();
 PassDef simplify_concat();
 PassDef simplify_expand();

@@ -3,8 +3,17 @@
 #include <iostream>
 
 #include "ir/onnx/load.h"
+#include "passes/analysis/axes.h"
+#include "passes/analysis/cost.h"
+#include "passes/analysis/ranges.h"
+#include "passes/analysis/roles.h"
+#include "passes/analysis/shapes.h"
 #include "tools/cli.h"
+#include "tools/view/axes_view.h"
+#include "tools/view/cost_view.h"
 #include "tools/view/model_summary.h"
+#include "tools/view/roles_view.h"
+#include "tools/view/shapes_view.h"
 
 namespace {
 
@@ -18,11 +27,71 @@ const cli::Program kProgram = {"onnx-inspect",
   onnx-inspect --json model.onnx | jq .inputs    # for scripts
   onnx-inspect *.onnx                            # several, one after the other
   curl -sL https://host/model.onnx | onnx-inspect -
+  onnx-inspect --axes model.onnx                 # which dims are free; may batch and sequence exceed one?
+  onnx-inspect --roles model.onnx                # attention, feed-forward, ... and the layers that repeat
+  onnx-inspect --cost --dim batch=1,sequence=128 model.onnx
+  onnx-inspect --axes --json model.onnx | jq -e .batch.may_exceed_one
 )"};
+
+void warn(const std::string& text) { cli::warn(kProgram.name, text); }
+
+// As the rules see it: lifted, with the external data where it is there (small constants steer shapes).
+Model load_lifted(const std::string& path) {
+  try {
+    return load_model(path, {.warn = warn});
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::input || path == "-") throw;
+    Model m = load_model(path, {.external_data = false});
+    warn(fmt::format("{}; shapes that depend on it stay unknown", e.what()));
+    return m;
+  }
+}
+
+std::string inspect(const std::string& path, const cli::po::variables_map& v) {
+  const bool json = v.count("json") > 0;
+  const std::string title = std::filesystem::path(path).filename().string();
+  if (v.count("axes") > 0) {
+    Model m = load_lifted(path);
+    const Axes a = analyze_axes(m);
+    return json ? view::axes_json(a, path) + "\n" : view::axes_text(a, title);
+  }
+  if (v.count("roles") > 0) {
+    Model m = load_lifted(path);
+    analyze_shapes(m);
+    const Roles r = analyze_roles(m);
+    return json ? view::roles_json(m, r, path) + "\n" : view::roles_text(m, r, title);
+  }
+  if (v.count("shapes") > 0) {
+    Model m = load_lifted(path);
+    const Shapes s = analyze_shapes(m);
+    const Ranges r = analyze_ranges(m, s.values);
+    return json ? view::shapes_json(m, s, r, path) + "\n" : view::shapes_text(m, s, r, title);
+  }
+  if (v.count("cost") > 0) {
+    Model m = load_lifted(path);
+    analyze_shapes(m);
+    const Roles r = analyze_roles(m);
+    const ModelCost c = analyze_cost(m);
+    std::string assumed;
+    const Sizes sizes = view::choose_sizes(m, v.count("dim") > 0 ? v["dim"].as<std::string>() : "", assumed);
+    return json ? view::cost_json(m, c, r, sizes, path) + "\n"
+                : view::cost_text(m, c, r, sizes, assumed, title);
+  }
+  // As the file spells it: no lifting. External data is not opened, so a model without its data can be
+  // inspected.
+  const Model m = load_model(path, {.lift = false, .external_data = false, .warn = warn});
+  return json ? view::summary_json(m, path) + "\n"
+              : view::summary_text(m, path, {.all_ops = v.count("ops") > 0});
+}
 
 int run(int argc, char** argv) {
   cli::po::options_description options, hidden;
-  options.add_options()("json", "as JSON (several models: one after the other)")("ops", "list every op");
+  options.add_options()("json", "as JSON (several models: one after the other)")("ops", "list every op")(
+      "axes", "which dims are free, and which node freezes the others")(
+      "shapes", "the symbolic shape of every value, contents and ranges")(
+      "roles", "what the parts are for, layer by layer")(
+      "cost", "parameters, MACs, FLOPs, memory: by op, role and layer")(
+      "dim", cli::po::value<std::string>()->value_name("NAME=SIZE,..."), "sizes of symbolic dims for --cost");
   hidden.add_options()("model", cli::po::value<std::vector<std::string>>());
   cli::po::positional_options_description positional;
   positional.add("model", -1);
@@ -32,15 +101,8 @@ int run(int argc, char** argv) {
   int code = 0;
   for (const std::string& path : v["model"].as<std::vector<std::string>>()) {
     code = std::max(code, cli::guarded(kProgram.name, [&] {
-                      // As the file spells it: no lifting. External data is not opened, so a model without
-                      // its data can be inspected.
-                      const auto warn = [](const std::string& text) { cli::warn(kProgram.name, text); };
-                      const Model m = load_model(path, {.lift = false, .external_data = false, .warn = warn});
-                      if (v.count("json") > 0)
-                        std::cout << view::summary_json(m, path) << "\n";
-                      else
-                        std::cout << (first ? "" : "\n")
-                                  << view::summary_text(m, path, {.all_ops = v.count("ops") > 0});
+                      const std::string text = inspect(path, v);
+                      std::cout << (first || v.count("json") > 0 ? "" : "\n") << text;
                       first = false;
                       return 0;
                     }));

@@ -112,6 +112,13 @@ bool accumulate(Polynomial& p, const DimTable::Monomial& m, int64_t coefficient)
   return true;
 }
 
+// The leading term by degree, then by atoms: an order that products keep, as long division needs.
+Polynomial::const_iterator leading(const Polynomial& p) {
+  return std::max_element(p.begin(), p.end(), [](const auto& a, const auto& b) {
+    return a.first.size() != b.first.size() ? a.first.size() < b.first.size() : a.first > b.first;
+  });
+}
+
 int64_t floor_div64(int64_t a, int64_t b) { return a / b - ((a % b != 0 && (a < 0) != (b < 0)) ? 1 : 0); }
 
 // Beyond this a polynomial is not worth the algebra: an opaque unknown is honest and bounded.
@@ -327,19 +334,32 @@ std::optional<Dim> Dim::exact_div(Dim a, Dim b) {
   if (b.is_const(0)) return std::nullopt;
   if (a.is_const(0) || b.is_const(1)) return a;
   if (a == b) return Dim(1);
-  const auto pb = table().polynomial(b);
-  if (pb.size() != 1) return std::nullopt;  // by a monomial: every term must contain it
-  const auto& [mb, cb] = *pb.begin();
-  Polynomial p;
-  for (const auto& [m, c] : table().polynomial(a)) {
+  const auto divisor = table().polynomial(b);
+  const auto lead = leading(divisor);
+  Polynomial rest = table().polynomial(a), quotient;
+  for (size_t steps = 0; !rest.empty(); ++steps) {  // long division, leading term by leading term
+    if (steps > kMaxTerms) return std::nullopt;
+    const auto top = leading(rest);
+    const auto& [m, c] = *top;
+    const auto& [mb, cb] = *lead;
     if (cb == -1 && c == std::numeric_limits<int64_t>::min())
       return std::nullopt;  // its quotient is no int64
     if (c % cb != 0 || !std::includes(m.begin(), m.end(), mb.begin(), mb.end())) return std::nullopt;
-    DimTable::Monomial rest;
-    std::set_difference(m.begin(), m.end(), mb.begin(), mb.end(), std::back_inserter(rest));
-    accumulate(p, rest, c / cb);
+    DimTable::Monomial by;
+    std::set_difference(m.begin(), m.end(), mb.begin(), mb.end(), std::back_inserter(by));
+    const int64_t factor = c / cb;
+    for (const auto& [md, cd] : divisor) {
+      DimTable::Monomial product = md;
+      product.insert(product.end(), by.begin(), by.end());
+      std::sort(product.begin(), product.end());
+      int64_t taken;
+      if (__builtin_mul_overflow(cd, factor, &taken) || taken == std::numeric_limits<int64_t>::min() ||
+          !accumulate(rest, product, -taken))
+        return std::nullopt;
+    }
+    if (!accumulate(quotient, by, factor)) return std::nullopt;
   }
-  return table().make(p);
+  return table().make(quotient);
 }
 
 Dim Dim::floor_div(Dim a, Dim b) {

@@ -39,7 +39,10 @@ uint64_t structural_hash(const Model& m) {
     add(g.v);
     add(hash_notes(graph.notes));
     for (const auto* ports : {&graph.inputs, &graph.outputs})
-      for (const Port& p : *ports) add(hash_combine(hash_string(p.name), hash_notes(p.notes)));
+      for (const Port& p : *ports) {
+        add(hash_combine(hash_string(p.name), hash_notes(p.notes)));
+        add(hash_string(p.type.str()));
+      }
     for (const ValueInfo& v : graph.value_info) add(hash_notes(v.notes));
     for (const ValueId v : graph.initializers)
       add(hash_combine(v.v, m[v].constant ? hash_identity(*m[v].constant) : 0));

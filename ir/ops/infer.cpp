@@ -108,6 +108,7 @@ class Inference {
   }
 
   std::vector<Type> body(GraphId g, std::span<const Type> inputs, const Attrs* bound) {
+    restore(g);
     set_inputs(g, inputs);
     graph(g, bound);
     return output_types(g);
@@ -134,6 +135,27 @@ class Inference {
     }
   }
 
+  // A body that is walked again under other assumptions starts from its declared types, not from the last
+  // walk's.
+  void restore(GraphId body) {
+    const auto [it, first] = declared_.try_emplace(body);
+    if (!first) {
+      for (const auto& [v, type] : it->second) {
+        values_.erase(v);
+        m_.set_type(v, type);
+      }
+      return;
+    }
+    for (const GraphId g : nested_graphs(m_, body)) {
+      const auto keep = [&](ValueId v) {
+        if (v && m_[v].constant == nullptr) it->second.emplace_back(v, m_[v].type);
+      };
+      for (const ValueId v : m_.inputs(g)) keep(v);
+      for (NodeId n = m_[g].first; n; n = m_[n].next)
+        for (const ValueId v : m_[n].out) keep(v);
+    }
+  }
+
   void forget(GraphId function) {
     const auto clear = [&](ValueId v) {
       if (!v) return;
@@ -150,6 +172,7 @@ class Inference {
   Model& m_;
   ShapeValues& values_;
   std::map<GraphId, Signature> calls_;
+  std::map<GraphId, std::vector<std::pair<ValueId, Type>>> declared_;
   int64_t work_left_;
   int depth_ = 0;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ir/core/label.h"
+#include "ir/ops/relations.h"
 
 namespace lathe {
 namespace {
@@ -95,7 +96,17 @@ std::vector<Type> InferCtx::body(GraphId g, std::span<const Type> inputs) {
 }
 
 void InferCtx::contradiction(const std::string& why) const {
-  throw NodeError(ErrorKind::input, node_place(m_, node()) + ": " + why);
+  std::string from;
+  for (size_t i = 0; i < inputs(); ++i) {
+    const ValueId v = node().input(i);
+    if (!v || !m_[v].type.is_tensor()) continue;
+    const NodeId n = m_[v].def;
+    from += fmt::format("{}'{}' {}{}", from.empty() ? " (reads " : ", ", m_[v].name, m_[v].type.str(),
+                        m_.constant(v) != nullptr ? ", a constant"
+                        : !n || m_.is_hidden(n)   ? ", an input"
+                                                  : " of " + node_place(m_, m_[n]));
+  }
+  throw NodeError(ErrorKind::input, node_place(m_, node()) + ": " + why + (from.empty() ? "" : from + ")"));
 }
 
 int64_t normalize_axis(const InferCtx& c, int64_t axis, int64_t rank) {
@@ -112,6 +123,7 @@ Shape broadcast_shapes(const InferCtx& c, const Shape& a, const Shape& b) {
               y = back <= b.size() ? b[b.size() - back] : Dim(1);
     if (x.is_const() && y.is_const() && !(x == y) && !x.is_const(1) && !y.is_const(1))
       c.contradiction(fmt::format("shapes {} and {} do not broadcast", to_string(a), to_string(b)));
+    must_equal(c, x, y, true);
     out[i] = Dim::broadcast(x, y);
   }
   return out;

@@ -18,9 +18,19 @@ bool parse(const std::string& text, T& out, std::string_view& rest) {
 PassOptions::PassOptions(std::string pass, const std::vector<OptionDef>& defs,
                          std::map<std::string, std::string> given)
     : pass_(std::move(pass)) {
-  for (const OptionDef& d : defs) values_[d.name] = d.otherwise;
+  // An option in capitals stands for names of the user's own; its text is all of them, a "name=value" a line.
+  std::string* open = nullptr;
+  for (const OptionDef& d : defs) {
+    values_[d.name] = d.otherwise;
+    if (std::none_of(d.name.begin(), d.name.end(), [](char c) { return c >= 'a' && c <= 'z'; }))
+      open = &values_[d.name];
+  }
   for (auto& [name, value] : given) {
     const auto it = values_.find(name);
+    if (it == values_.end() && open != nullptr) {
+      *open += name + "=" + value + "\n";
+      continue;
+    }
     if (it == values_.end()) {
       std::string known;
       for (const OptionDef& d : defs) known += (known.empty() ? "" : ", ") + d.name;

@@ -21,18 +21,78 @@ Type settled(const Type& before, const Type& after) {
   return Type::tensor(before.dtype, std::move(shape));
 }
 
+// Takes out of what is assumed of a carried value what the body does not keep. True if something went.
+bool weaken(Type& assumed, const Type& after) {
+  if (!assumed.is_tensor() || !assumed.shape) return false;
+  if (!after.is_tensor() || !after.shape || after.shape->size() != assumed.shape->size()) {
+    assumed.shape.reset();
+    return true;
+  }
+  bool changed = false;
+  for (size_t i = 0; i < assumed.shape->size(); ++i) {
+    Dim& d = (*assumed.shape)[i];
+    if (d == (*after.shape)[i] || d.is_unknown()) continue;
+    d = Dim::unknown();
+    changed = true;
+  }
+  return changed;
+}
+
+// What holds before the first iteration and is kept by each one holds in all of them.
+std::vector<Type> infer_body(InferCtx& c, GraphId body, std::vector<Type>& assumed) {
+  constexpr int kRounds = 4;
+  for (int round = 0;; ++round) {
+    auto results = c.body(body, assumed);
+    bool changed = false;
+    for (size_t i = 2; i < assumed.size() && i - 1 < results.size(); ++i) {
+      const bool last = round == kRounds && assumed[i].is_tensor();
+      if (weaken(assumed[i], last ? Type::tensor(assumed[i].dtype) : results[i - 1])) changed = true;
+    }
+    if (!changed) return results;
+  }
+}
+
+// The trip count, where nothing can end the loop before it.
+Dim trips(const InferCtx& c, GraphId body) {
+  const Model& m = c.model();
+  const auto count = c.value(0), go = c.has(1) ? c.value(1) : std::optional(Shape{Dim(1)});
+  const auto in = m.inputs(body), out = m.outputs(body);
+  if (!count || count->size() != 1 || !go || go->size() != 1 || !(*go)[0].is_const(1) || in.size() < 2 ||
+      out.empty())
+    return Dim::unknown();
+  ValueId next = out[0];
+  while (next && m[next].def && m[m[next].def].is("Identity")) next = m[m[next].def].input(0);
+  const Tensor* always = next ? m.constant(next) : nullptr;
+  if (next != in[1] && !(always != nullptr && always->count() == 1 && always->as_double(0) != 0))
+    return Dim::unknown();
+  return Dim::provably_ge((*count)[0], 0) ? (*count)[0] : Dim::max((*count)[0], 0);
+}
+
+// Sizes that mean the same in every iteration: those over the symbols of the model's own inputs.
+bool holds_outside(const Model& m, Dim d) {
+  if (d.is_const()) return true;
+  if (d.has_unknown()) return false;
+  for (const std::string& name : d.symbols()) {
+    const bool known = [&] {
+      for (const ValueId v : m.inputs(m.main()))
+        if (m[v].type.shape)
+          for (const Dim e : *m[v].type.shape)
+            if (e == Dim::symbol(name)) return true;
+      return false;
+    }();
+    if (!known) return false;
+  }
+  return true;
+}
+
 void infer_loop(InferCtx& c) {
   if (c.inputs() < 2) return;
   const GraphId body = c.attrs().graph("body");
   const size_t carried = c.inputs() - 2;
-  // The body's inputs hold in every iteration, so a carried value has no more than its element type at first.
-  std::vector<Type> in = {Type::tensor(DType::I64, Shape{}), Type::tensor(DType::Bool, Shape{})};
-  for (size_t i = 0; i < carried; ++i) {
-    Type t = c.type(i + 2);
-    if (t.is_tensor() && t.shape) t.shape = unknown_shape(static_cast<int64_t>(t.shape->size()));
-    in.push_back(std::move(t));
-  }
-  const auto results = c.body(body, in);
+  std::vector<Type> assumed = {Type::tensor(DType::I64, Shape{}), Type::tensor(DType::Bool, Shape{})};
+  for (size_t i = 0; i < carried; ++i) assumed.push_back(c.type(i + 2));
+  const auto results = infer_body(c, body, assumed);
+  const Dim length = trips(c, body);
   for (size_t i = 0; i + 1 < results.size() && i < c.outputs(); ++i) {
     const Type& t = results[i + 1];
     if (i < carried) {
@@ -43,8 +103,8 @@ void infer_loop(InferCtx& c) {
       if (t.shape) {
         shape = *t.shape;
         for (Dim& d : *shape)
-          if (!d.is_const()) d = Dim::unknown();  // names inside the body may be one iteration's
-        shape->insert(shape->begin(), Dim::unknown());
+          if (!holds_outside(c.model(), d)) d = Dim::unknown();
+        shape->insert(shape->begin(), length);
       }
       c.out(i, t.dtype, std::move(shape));
     }

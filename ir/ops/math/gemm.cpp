@@ -3,6 +3,7 @@
 #include "ir/ops/elementwise.h"
 #include "ir/ops/math/gemm_kernel.h"
 #include "ir/ops/op_def.h"
+#include "ir/ops/relations.h"
 
 namespace lathe {
 namespace {
@@ -56,6 +57,7 @@ void infer_gemm(InferCtx& c) {
   const Dim ka = (*a)[ta ? 0 : 1], kb = (*b)[tb ? 1 : 0];
   if (ka.is_const() && kb.is_const() && !(ka == kb))
     c.contradiction(fmt::format("inner sizes {} and {} differ", ka.str(), kb.str()));
+  must_equal(c, ka, kb);
   c.out(0, c.dtype(0), Shape{(*a)[ta ? 1 : 0], (*b)[tb ? 0 : 1]});
 }
 

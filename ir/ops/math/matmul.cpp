@@ -5,6 +5,7 @@
 #include "ir/ops/dispatch.h"
 #include "ir/ops/math/gemm_kernel.h"
 #include "ir/ops/op_def.h"
+#include "ir/ops/relations.h"
 
 namespace lathe {
 namespace {
@@ -74,6 +75,7 @@ void infer_matmul(InferCtx& c) {
   if (ka.is_const() && kb.is_const() && !(ka == kb))
     c.contradiction(fmt::format("inner sizes {} and {} of {} and {} differ", ka.str(), kb.str(),
                                 to_string(*pa), to_string(*pb)));
+  must_equal(c, ka, kb);
   a.resize(a.size() - 2);
   b.resize(b.size() - 2);
   Shape out = broadcast_shapes(c, a, b);

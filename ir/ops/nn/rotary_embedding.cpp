@@ -3,6 +3,7 @@
 #include "ir/ops/nn/attention_inputs.h"
 #include "ir/ops/nn/rotary.h"
 #include "ir/ops/op_def.h"
+#include "ir/ops/relations.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {
@@ -37,6 +38,12 @@ namespace {
 
 void infer_rotary_embedding(InferCtx& c) {
   const Shape* s = c.shape(0);
+  // Without positions the caches hold a row for each place of each item of the batch.
+  if (const Shape* cache = c.shape(1); s != nullptr && cache != nullptr && !c.has(3) && s->size() >= 3 &&
+                                       cache->size() == 3) {
+    must_equal(c, (*s)[0], (*cache)[0]);
+    must_equal(c, (*s)[s->size() - 2], (*cache)[1]);
+  }
   c.out(0, c.dtype(0), s != nullptr ? std::optional(*s) : std::nullopt);
 }
 

@@ -1,5 +1,6 @@
 // Concat, Split: boxes of one tensor along an axis.
 #include "ir/ops/op_def.h"
+#include "ir/ops/relations.h"
 #include "ir/ops/tensor/args.h"
 #include "ir/ops/tensor/strided.h"
 #include "ir/ops/tensor/units.h"
@@ -12,6 +13,7 @@ namespace {
 // Two sizes that must be equal: the more telling one.
 Dim same_size(const InferCtx& c, const Dim& a, const Dim& b) {
   if (a == b) return a;
+  must_equal(c, a, b);
   if (a.is_const() && b.is_const()) c.contradiction(fmt::format("sizes {} and {} differ", a.str(), b.str()));
   if (b.is_const()) return b;
   return a.has_unknown() && !b.has_unknown() && !a.is_const() ? b : a;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ir/ops/op_def.h"
+#include "ir/ops/relations.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {
@@ -68,6 +69,7 @@ void infer_reshape(InferCtx& c) {
     out[static_cast<size_t>(inferred)] = rest;
   } else if (certain) {
     const Dim all = product(*data), made = product(out);
+    must_equal(c, all, made);
     if (all.is_const() && made.is_const() && !(all == made))
       c.contradiction(fmt::format("{} elements do not fill the shape {}", all.str(), to_string(out)));
   }
@@ -142,6 +144,8 @@ void infer_squeeze(InferCtx& c) {
         out.push_back((*s)[i]);
       } else if ((*s)[i].is_const() && !(*s)[i].is_const(1)) {
         c.contradiction(fmt::format("axis {} has size {}, not 1", i, (*s)[i].str()));
+      } else {
+        must_equal(c, (*s)[i], Dim(1));
       }
     }
   } else {
