@@ -125,7 +125,8 @@ class Analysis {
         a.says = kind_of(a.said);
       }
       if (a.says == Kind::symbolic && a.proven == Kind::fixed && is_input_symbol(a.said)) {
-        a.by = dropper(v, a.said.symbol_name());
+        const SolvedSize* s = solved(a.said.symbol_name());
+        a.by = s != nullptr ? s->node : dropper(v, a.said.symbol_name());
         a.why = a.by ? fmt::format("{} fixes it", describe_freezer(a.by))
                      : "nothing that is computed varies here";
       } else if (a.says == Kind::fixed && a.proven == Kind::symbolic) {

@@ -26,8 +26,10 @@ Range part(Range r) {
   return r;
 }
 
-// Bounds may be off by the rounding of what they bound.
-double outward(double x, double direction) {
+// Rounding to the element type may lead beyond a bound, unless the type has the bound itself.
+double outward(double x, double direction, DType t) {
+  const double exact = t == DType::F32 || t == DType::F64 ? 0x1p24 : 256;
+  if (std::trunc(x) == x && std::abs(x) <= exact) return x;
   return std::isfinite(x) ? x + direction * std::abs(x) * 1e-6 : x;
 }
 
@@ -93,8 +95,8 @@ class Analysis {
     if (std::isnan(r.low)) r.low = -kInf;
     if (std::isnan(r.high)) r.high = kInf;
     if (is_floating(t)) {
-      r.low = outward(r.low, -1);
-      r.high = outward(r.high, 1);
+      r.low = outward(r.low, -1, t);
+      r.high = outward(r.high, 1, t);
       r.top.reset();
     }
     // Arithmetic of a narrow integer wraps: beyond its type nothing is known but the type.

@@ -35,7 +35,7 @@ bool has_dim(const Model& m, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-void bind(PassContext& ctx, const std::string& rule, const std::string& name, int64_t size) {
+void bind_dim(PassContext& ctx, const std::string& rule, const std::string& name, int64_t size) {
   if (!ctx.spend(rule, name, fmt::format("is {} now", size))) return;
   substitute_dims(ctx.model,
                   [&](const std::string& n) { return n == name ? std::optional(Dim(size)) : std::nullopt; });
@@ -95,7 +95,7 @@ PassDef bind_dims() {
       if (end.ec != std::errc{} || end.ptr != text.data() + text.size() || size < 0)
         fail_usage("pass 'bind-dims': '{}' wants a size, not '{}'", name, text);
       if (has_dim(ctx.model, name))
-        bind(ctx, "bind-dims", name, size);
+        bind_dim(ctx, "bind-dims", name, size);
       else
         not_there(ctx, "bind-dims", name);
     }
@@ -139,7 +139,7 @@ PassDef clamp_batch() {
     const AxisVerdict v = analyze_axes(typed).batch;
     if (v.symbol.empty() || !has_dim(ctx.model, v.symbol)) return;
     const bool stuck = v.kind == AxisVerdict::Kind::clamped || v.kind == AxisVerdict::Kind::fixed;
-    if (stuck || o.flag("always")) bind(ctx, "clamp-batch", v.symbol, stuck ? v.size : 1);
+    if (stuck || o.flag("always")) bind_dim(ctx, "clamp-batch", v.symbol, stuck ? v.size : 1);
   };
   return p;
 }

@@ -28,6 +28,8 @@ Model with_symbol(const Model& m, Dim batch, int64_t old) {
     t.shape->front() = batch;
     trial.set_type(in[i], t);
   }
+  // What the file says of the outputs holds at the old size.
+  for (Port& p : g.outputs) p.type.shape.reset();
   return trial;
 }
 
@@ -62,7 +64,9 @@ class Repair {
     const Node& node = ctx_.model[n];
     if (!node.is("Reshape") || node.attrs.i("allowzero", 0) != 0) return false;
     const Tensor* t = ctx_.model.constant(node.input(1));
-    const Shape* x = shape_of(trial, node.input(0));
+    const ValueId data = node.input(0), result = node.output(0);
+    if (data.v >= trial.value_capacity()) return false;  // made in this round: the next one types it
+    const Shape* x = shape_of(trial, data);
     if (t == nullptr || t->rank() != 1 || t->count() == 0 || x == nullptr || x->empty()) return false;
     std::vector<int64_t> want = t->to_i64();
     if (want[0] != old_) return false;
@@ -75,12 +79,12 @@ class Repair {
       return false;
     }
     Builder b(ctx_.model, ctx_.values, n);
-    const ValueId made = b.op("Reshape", {node.in[0], b.ints(want, "shape")});
+    const ValueId made = b.op("Reshape", {data, b.ints(want, "shape")});
     return ctx_.commit(
         b, {.rule = kRule,
             .root = n,
             .taken = {n},
-            .replace = {{node.out[0], made}},
+            .replace = {{result, made}},
             .exactness = Exactness::bitwise,
             .what = fmt::format("takes the batch from its operand, not from the number {}", old_)});
   }
