@@ -9,8 +9,8 @@ import conftest
 MODELS = conftest.ROOT / "tests" / "models"
 
 
-def inspect(programs, name, *options):
-    return json.loads(programs("onnx-inspect", "--json", *options, MODELS / f"{name}.onnx").ok().out)
+def inspect(run, name, *options):
+    return json.loads(run("onnx-inspect", "--json", *options, MODELS / f"{name}.onnx").ok().out)
 
 
 # (batch verdict, sequence verdict, longest sequence)
@@ -30,8 +30,8 @@ VERDICTS = {
 
 
 @pytest.mark.parametrize("name", VERDICTS)
-def test_verdict(programs, name):
-    report = inspect(programs, name, "--axes")
+def test_verdict(run, name):
+    report = inspect(run, name, "--axes")
     batch, sequence, most = VERDICTS[name]
     assert report["batch"]["verdict"] == batch, report["batch"]
     assert report["sequence"]["verdict"] == sequence, report["sequence"]
@@ -57,8 +57,8 @@ ROLES = {
 
 
 @pytest.mark.parametrize("name", ROLES)
-def test_layers(programs, name):
-    report = inspect(programs, name, "--roles")
+def test_layers(run, name):
+    report = inspect(run, name, "--roles")
     layers, facts = ROLES[name]
     assert [b["count"] for b in report["blocks"]] == [layers]
     attention = next(u for u in report["units"] if u["role"] == "attention" and u["layer"] == 0)
@@ -67,19 +67,19 @@ def test_layers(programs, name):
     assert {"attention", "feed-forward", "norm"} <= roles
 
 
-def test_names_do_not_matter(programs, tmp_path):
+def test_names_do_not_matter(run, tmp_path):
     import onnx
 
     model = onnx.load(MODELS / "minilm-l6.ts17.onnx")
     for i, node in enumerate(model.graph.node):
         node.name = f"n{i}"
     onnx.save(model, tmp_path / "m.onnx")
-    renamed = json.loads(programs("onnx-inspect", "--json", "--roles", tmp_path / "m.onnx").ok().out)
-    assert renamed["units"] == inspect(programs, "minilm-l6.ts17", "--roles")["units"]
+    renamed = json.loads(run("onnx-inspect", "--json", "--roles", tmp_path / "m.onnx").ok().out)
+    assert renamed["units"] == inspect(run, "minilm-l6.ts17", "--roles")["units"]
 
 
-def test_cost_of_minilm(programs):
-    report = inspect(programs, "minilm-l6.ts17", "--cost", "--dim", "batch=2,sequence=10")
+def test_cost_of_minilm(run):
+    report = inspect(run, "minilm-l6.ts17", "--cost", "--dim", "batch=2,sequence=10")
     # Per token and layer: four products of 384 x 384, two of 384 x 1536; attention: two of 384 a pair of tokens.
     tokens, layers = 2 * 10, 6
     macs = layers * (tokens * (4 * 384 * 384 + 2 * 384 * 1536) + 2 * 384 * tokens * 10)
@@ -92,11 +92,11 @@ def test_cost_of_minilm(programs):
     assert sum(r["flops"] for r in report["by_layer"]) == report["flops"]["value"]
 
 
-def test_unknown_dim_is_a_usage_error(programs):
-    programs("onnx-inspect", "--cost", "--dim", "b=2", MODELS / "minilm-l6.ts17.onnx").refused(2, "'b'", "sequence")
+def test_unknown_dim_is_a_usage_error(run):
+    run("onnx-inspect", "--cost", "--dim", "b=2", MODELS / "minilm-l6.ts17.onnx").refused(2, "'b'", "sequence")
 
 
-def test_contradiction_names_both_nodes(programs, tmp_path):
+def test_contradiction_names_both_nodes(run, tmp_path):
     import onnx
     from onnx import TensorProto, helper, numpy_helper
     import numpy as np
@@ -112,7 +112,7 @@ def test_contradiction_names_both_nodes(programs, tmp_path):
         [table("a", 3), table("c", 4)],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
-    programs("onnx-inspect", "--axes", tmp_path / "m.onnx").refused(3, "'one'", "'other'", "n = 3")
+    run("onnx-inspect", "--axes", tmp_path / "m.onnx").refused(3, "'one'", "'other'", "n = 3")
 
 
 def full_shapes(model):
@@ -142,7 +142,7 @@ def full_shapes(model):
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in MODELS.glob("*.onnx")))
-def test_no_fewer_shapes_than_onnx(programs, name, tmp_path):
+def test_no_fewer_shapes_than_onnx(run, name, tmp_path):
     import onnx
 
     model = onnx.load(MODELS / f"{name}.onnx")
@@ -157,7 +157,7 @@ def test_no_fewer_shapes_than_onnx(programs, name, tmp_path):
     strip(model.graph)
     onnx.save(model, tmp_path / "m.onnx")
     theirs = full_shapes(onnx.shape_inference.infer_shapes(model, data_prop=True))
-    ours = json.loads(programs("onnx-inspect", "--json", "--shapes", tmp_path / "m.onnx").ok().out)["values"]
+    ours = json.loads(run("onnx-inspect", "--json", "--shapes", tmp_path / "m.onnx").ok().out)["values"]
     for value, shape in theirs.items():
         if value not in ours:  # lifting removes a node now and then
             continue
