@@ -74,8 +74,7 @@ std::vector<NodeId> topological_order(const Model& m, GraphId g) {
                             boost::color_map(boost::make_assoc_property_map(colors)));
   } catch (const boost::not_a_dag&) {
     for (const uint32_t n : graph.nodes())
-      if (colors[n] == boost::gray_color)
-        fail("{} is part of a cycle", node_place(m, m[NodeId{n}]));
+      if (colors[n] == boost::gray_color) fail("{} is part of a cycle", node_place(m, m[NodeId{n}]));
     fail("the graph has a cycle");
   }
   for (const uint32_t n : finished) order.push_back(NodeId{n});

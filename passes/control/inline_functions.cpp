@@ -19,8 +19,8 @@ Attrs bound_attributes(const Function& f, const Attrs& given) {
   return out;
 }
 
-// How many nodes a call of each function is, with all calls inside spelled out. Functions that (through others) call
-// themselves, which ONNX forbids, are not in it.
+// How many nodes a call of each function is, with all calls inside spelled out. Functions that (through
+// others) call themselves, which ONNX forbids, are not in it.
 std::map<GraphId, int64_t> expanded_sizes(const Model& m) {
   constexpr int64_t kTooMany = int64_t{1} << 40;
   struct Body {
@@ -101,11 +101,12 @@ void run(PassContext& ctx, int64_t max_nodes) {
       }
       const auto size = sizes.find(f->body);
       if (size == sizes.end() || size->second > max_nodes || passes_on_nothing(m, n, *f)) {
-        ctx.missed("inline", n,
-                   size == sizes.end() ? fmt::format("function '{}' calls itself", f->name)
-                   : size->second > max_nodes
-                       ? fmt::format("function '{}' is {} nodes, {} are allowed", f->name, size->second, max_nodes)
-                       : fmt::format("function '{}' has an output without a value", f->name));
+        ctx.missed(
+            "inline", n,
+            size == sizes.end() ? fmt::format("function '{}' calls itself", f->name)
+            : size->second > max_nodes
+                ? fmt::format("function '{}' is {} nodes, {} are allowed", f->name, size->second, max_nodes)
+                : fmt::format("function '{}' has an output without a value", f->name));
         n = m[n].next;
         continue;
       }

@@ -132,7 +132,8 @@ TEST(SloppyInputTest, NoGraphNameAndNoOutputType) {
                                   .outputs = {Msg().s(field::value_info::name, "y")},
                                   .name = ""}))
                          .str();
-  EXPECT_THAT(load(bytes).warnings, testing::ElementsAre(HasSubstr("output 'y' has no type"), HasSubstr("the graph has no name")));
+  EXPECT_THAT(load(bytes).warnings,
+              testing::ElementsAre(HasSubstr("output 'y' has no type"), HasSubstr("the graph has no name")));
   expect_same_again(bytes);
 }
 

@@ -91,7 +91,8 @@ TEST(Model, NamesStayUnique) {
   EXPECT_EQ(c.m.unique_name("gelu"), "gelu_1");
   EXPECT_EQ(c.m.unique_name("neg"), "neg_1");
   EXPECT_EQ(c.m.unique_name("y"), "y_1");
-  for (int i = 1; i < 100; ++i) EXPECT_EQ(c.m.unique_name("many"), i == 1 ? "many" : fmt::format("many_{}", i - 1));
+  for (int i = 1; i < 100; ++i)
+    EXPECT_EQ(c.m.unique_name("many"), i == 1 ? "many" : fmt::format("many_{}", i - 1));
 }
 
 TEST(Model, CheckFindsBrokenOrder) {
