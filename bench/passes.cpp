@@ -44,7 +44,7 @@ void pack_4_bits(benchmark::State& state) {
   Tensor w = Tensor::uninitialized(DType::F32, {state.range(0), state.range(1)});
   Rng rng(1);
   for (float& v : w.mutable_data<float>()) v = rng.bell();
-  NBitsScheme scheme;
+  Scheme scheme;
   scheme.symmetric = state.range(2) != 0;
   for (auto _ : state) benchmark::DoNotOptimize(quantize_nbits(w, false, scheme));
   state.SetBytesProcessed(static_cast<int64_t>(w.byte_size()) * state.iterations());

@@ -2,6 +2,7 @@
 #include "passes/all_passes.h"
 
 #include "passes/core/pass.h"
+#include "passes/quant/quant_passes.h"
 
 namespace lathe {
 
@@ -50,7 +51,9 @@ const std::vector<PassDef>& all_passes() {
       fuse_rms_norm(),
       fuse_skip_layer_norm(),
 
+      quant2(),
       quant4(),
+      quant8(),
   };
   return passes;
 }

@@ -9,7 +9,7 @@ namespace {
 constexpr const char* kContrib = "com.microsoft";
 
 //   y = Attention (x, W, b, mask)  =>  q, k, v = Split (x W + b);  y = MultiHeadAttention (q, k, v, -, mask)
-void split_attention(PassContext& ctx, const WeightOnlyOptions& options, NodeId n) {
+void split_attention(PassContext& ctx, const SplitOptions& options, NodeId n) {
   Model& m = ctx.model;
   const Node& node = m[n];
   const std::string rule = "split-attention";
@@ -44,7 +44,7 @@ void split_attention(PassContext& ctx, const WeightOnlyOptions& options, NodeId 
 
 //   y = EmbedLayerNormalization (ids, segments, word, position, segment, gamma, beta)
 //   => SkipLayerNormalization (Gather (word, ids) + positions, Gather (segment, segments), gamma, beta)
-void split_embed_layer_norm(PassContext& ctx, const WeightOnlyOptions& options, NodeId n) {
+void split_embed_layer_norm(PassContext& ctx, const SplitOptions& options, NodeId n) {
   Model& m = ctx.model;
   const std::string rule = "split-embed-layer-norm";
   const std::vector<ValueId> in = m[n].in;
@@ -86,7 +86,7 @@ void split_embed_layer_norm(PassContext& ctx, const WeightOnlyOptions& options, 
 
 }  // namespace
 
-void split_fused_weights(PassContext& ctx, const WeightOnlyOptions& options) {
+void split_fused_weights(PassContext& ctx, const SplitOptions& options) {
   for (const GraphId g : nested_graphs(ctx.model, ctx.model.main()))
     for (const NodeId n : ctx.model.nodes(g)) {
       if (ctx.out_of_fuel()) return;

@@ -4,259 +4,427 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <tuple>
 
-#include "ir/core/walk.h"
+#include "ir/ops/convert.h"
+#include "passes/quant/calibrate.h"
+#include "passes/quant/layout.h"
+#include "passes/quant/nbits.h"
+#include "passes/quant/rounding/awq.h"
 
 namespace lathe {
 namespace {
 
+constexpr const char* kContrib = "com.microsoft";
+
 // The run of both sides differs by the quantization itself: at most half a step (a whole one at the clamped
 // end) of each weight, far below the largest output. A wrong layout gives an unrelated matrix.
-constexpr double kPatchTolerance = 0.5;
+double patch_tolerance(const Scheme& s) { return s.bits == 2 ? 0.9 : 0.5; }
 
-// A product by a constant matrix, however it is spelled.
-struct Product {
-  NodeId node;  // MatMul, Gemm or FusedMatMul
-  ValueId input;
-  ValueId stored;  // the constant that holds the weight
-  TensorPtr weight;
-  bool transposed = false;  // weight is [N, K]
-  ValueId bias;             // [N], or none
-  std::vector<NodeId> taken;
-  ValueId result;
+struct Stored {
+  ValueId codes, scales, zero_points;
+  double rms = 0;
 };
 
-bool is_vector(const Model& m, ValueId v, int64_t n) {
-  const Tensor* t = m.constant(v);
-  return t != nullptr && t->rank() == 1 && t->dims[0] == n;
-}
+// Sites that read one tensor.
+struct Group {
+  std::vector<size_t> sites;
+  bool table = false, product = false;
+};
 
 class WeightOnly {
  public:
   WeightOnly(PassContext& ctx, const WeightOnlyOptions& options) : ctx_(ctx), m_(ctx.model), o_(options) {}
 
   void run() {
-    for (const GraphId g : nested_graphs(m_, m_.main()))
-      for (const NodeId n : m_.nodes(g)) {
-        if (m_[n].erased || ctx_.out_of_fuel()) continue;
-        if (auto p = find_product(n)) matmul(*p);
-        if (o_.embeddings && m_[n].is("Gather")) gather(n);
+    sites_ = find_weight_sites(m_);
+    schemes_.resize(sites_.size());
+    for (size_t i = 0; i < sites_.size(); ++i) schemes_[i] = choose(sites_[i]);
+    keep_shared_with_float();
+    for (size_t i = 0; i < sites_.size(); ++i)
+      if (schemes_[i]) {
+        Group& g = groups_[bytes_of(i)];
+        g.sites.push_back(i);
+        (sites_[i].kind == WeightSite::Kind::table ? g.table : g.product) = true;
       }
-    for (const ValueId v : quantized_)  // the float weights that nothing reads any more
+    for (auto& [bytes, g] : groups_) tie(g);
+    capture();
+    for (size_t i = 0; i < sites_.size(); ++i)
+      if (schemes_[i] && !ctx_.out_of_fuel()) replace(i);
+    for (const ValueId v : originals_)  // the float weights that nothing reads any more
       if (!m_[v].erased && m_[v].uses.empty() && m_.is_initializer(v)) m_.erase_initializer(v);
   }
 
  private:
-  std::string rule(const char* what) const { return fmt::format("quant{}-{}", o_.scheme.bits, what); }
+  const void* bytes_of(size_t i) const { return sites_[i].weight->bytes().data(); }
 
-  std::optional<Product> find_product(NodeId n) const {
-    const Node& node = m_[n];
-    Product p;
-    p.node = n;
-    p.taken = {n};
-    p.input = node.input(0);
-    p.result = node.output(0);
-    ValueId weight = node.input(1);
-    if (node.is("MatMul")) {
-    } else if (node.is("Gemm")) {
-      if (node.attrs.f("alpha", 1) != 1 || node.attrs.f("beta", 1) != 1 || node.attrs.i("transA", 0) != 0)
-        return std::nullopt;
-      p.transposed = node.attrs.i("transB", 0) != 0;
-      p.bias = node.input(2);
-    } else if (node.is("FusedMatMul", "com.microsoft")) {
-      const Attrs& a = node.attrs;
-      if (a.f("alpha", 1) != 1 || a.i("transA", 0) != 0 || a.i("transBatchA", 0) != 0 ||
-          a.i("transBatchB", 0) != 0)
-        return std::nullopt;
-      p.transposed = a.i("transB", 0) != 0;
-    } else {
+  static const char* what(const WeightSite& s) {
+    return s.kind == WeightSite::Kind::table  ? "gather"
+           : s.kind == WeightSite::Kind::conv ? "conv"
+                                              : "matmul";
+  }
+  static std::string rule(const WeightSite& s, const Scheme& scheme) {
+    return fmt::format("quant{}-{}", scheme.bits, what(s));
+  }
+
+  // The scheme that the site can take, or none and a remark.
+  std::optional<Scheme> choose(const WeightSite& s) {
+    const SiteChoice c = o_.choose(s);
+    const std::string name = fmt::format("quant-{}", what(s));
+    const auto stay = [&](std::string why) {
+      ctx_.missed(name, s.node, std::move(why));
+      return std::nullopt;
+    };
+    if (!c.scheme) {
+      if (!c.why.empty()) ctx_.missed(name, s.node, c.why);
       return std::nullopt;
     }
-    if (!weight || !p.result) return std::nullopt;
-    p.weight = m_.constant_ptr(weight);
-    if (!p.weight) {  // a tied head reads the embedding through a Transpose that folding left alone
-      const NodeId t = m_[weight].def;
-      if (!t || !m_[t].is("Transpose") || m_[t].attrs.ints("perm", {1, 0}) != std::vector<int64_t>{1, 0})
-        return std::nullopt;
-      weight = m_[t].input(0);
-      p.weight = m_.constant_ptr(weight);
-      p.transposed = !p.transposed;
-      p.taken.push_back(t);
-      if (!p.weight) return std::nullopt;
+    Scheme scheme = *c.scheme;
+    const DType t = s.weight->dtype;
+    if (t != DType::F32 && t != DType::F16 && t != DType::BF16)
+      return stay(fmt::format("the weight is of type {}", onnx_name(t)));
+    if (!s.refusal.empty()) return stay(s.refusal);
+    if (s.weight->count() == 0) return stay("the weight is empty");
+    if (t != DType::F32) scheme.scales = t;  // they are of the type of the activations
+    const bool table = s.kind == WeightSite::Kind::table;
+    if (scheme.form == Form::standard) {
+      if (scheme.bits == 2) return stay("2-bit integers need opset 25, which runtimes do not read yet");
+      if (table && scheme.bits != 8) return stay("Gather has no 4-bit type in standard ONNX; use 8 bits");
+      scheme.float_zero = false;
+      while (scheme.block > 16 && scheme.block / 2 >= s.k()) scheme.block /= 2;
+      return scheme;
     }
-    p.stored = weight;
-    if (p.weight->rank() != 2) return std::nullopt;
-    const int64_t columns = p.weight->dims[p.transposed ? 0 : 1];
-    if (p.bias && !is_vector(m_, p.bias, columns)) return std::nullopt;  // a bias by rows has no input here
-    if (!p.bias) take_bias(p, columns);
-    return p;
+    const char* op = table ? "GatherBlockQuantized" : "MatMulNBits";
+    if (!ctx_.settings.target.has(kContrib, op, t))
+      return stay(fmt::format("target {} has no {}; use form=standard", ctx_.settings.target.name(), op));
+    if (table) {
+      scheme.float_zero = false;
+      if (s.k() * scheme.bits % 8 != 0)
+        return stay(fmt::format("rows of {} values of {} bits are not whole bytes", s.k(), scheme.bits));
+    }
+    return scheme;
   }
 
-  // Add of a constant vector right behind, if nothing else reads the product.
-  void take_bias(Product& p, int64_t columns) const {
-    const auto& uses = m_[p.result].uses;
-    if (uses.size() != 1 || !m_[uses[0].node].is("Add")) return;
-    const Node& add = m_[uses[0].node];
-    const ValueId other = add.input(1 - uses[0].slot);
-    if (add.parent != m_[p.node].parent || !is_vector(m_, other, columns)) return;
-    p.bias = other;
-    p.result = add.output(0);
-    p.taken.push_back(uses[0].node);
+  ValueId constant_of(const WeightSite& s) const {  // what the node itself reads
+    return s.kind == WeightSite::Kind::table ? m_[s.node].in[0] : m_[s.node].in[1];
   }
 
-  struct Stored {
-    ValueId codes, scales, zero_points;
-    double rms = 0;
+  // A weight stays if anything else that reads it stays in float.
+  void keep_shared_with_float() {
+    std::map<ValueId, std::vector<size_t>> readers;  // constant -> sites
+    const auto source = [&](ValueId v) {
+      const NodeId t = m_.constant(v) == nullptr ? m_[v].def : NodeId{};
+      return t ? m_[t].in[0] : v;
+    };
+    for (size_t i = 0; i < sites_.size(); ++i) readers[source(constant_of(sites_[i]))].push_back(i);
+    for (const auto& [v, at] : readers) {
+      std::optional<std::string> other;
+      const auto quantized = [&](NodeId n) {
+        return std::any_of(at.begin(), at.end(),
+                           [&](size_t i) { return schemes_[i] && sites_[i].node == n; });
+      };
+      const auto look = [&](const Use& u) {
+        if (!other && !quantized(u.node))
+          other = m_.is_hidden(u.node) ? "the graph's outputs" : m_[u.node].name;
+      };
+      for (const Use& u : m_[v].uses) {
+        const bool turned = m_[u.node].is("Transpose") && m_[u.node].output(0);
+        if (!turned) {
+          look(u);
+          continue;
+        }
+        for (const Use& w : m_[m_[u.node].out[0]].uses) look(w);
+      }
+      if (!other) continue;
+      for (const size_t i : at)
+        if (schemes_[i]) {
+          ctx_.missed(fmt::format("quant-{}", what(sites_[i])), sites_[i].node,
+                      fmt::format("'{}' also reads the weight and stays", *other));
+          schemes_[i].reset();
+        }
+    }
+  }
+
+  // One tensor, one blob: a tied table and head take the scheme of the head where rows are whole blocks.
+  void tie(Group& g) {
+    if (!g.table || !g.product) return;
+    const Scheme* head = nullptr;
+    for (const size_t i : g.sites)
+      if (sites_[i].kind == WeightSite::Kind::product && head == nullptr) head = &*schemes_[i];
+    Scheme s = *head;
+    if (s.form == Form::standard) return;
+    while (s.block > 16 && sites_[g.sites[0]].k() % s.block != 0) s.block /= 2;
+    if (sites_[g.sites[0]].k() % s.block != 0) return;
+    s.float_zero = false;
+    if (s.rounding == Rounding::gptq || s.rounding == Rounding::awq) s.rounding = Rounding::mse;
+    for (const size_t i : g.sites) schemes_[i] = s;
+  }
+
+  // Runs the model once for all that need to know their inputs.
+  void capture() {
+    std::vector<ValueId> wanted;
+    CalibrationOptions c;
+    for (size_t i = 0; i < sites_.size(); ++i) {
+      if (!schemes_[i] || sites_[i].kind != WeightSite::Kind::product) continue;
+      const Rounding r = schemes_[i]->rounding;
+      const bool whole = r == Rounding::gptq || r == Rounding::awq;
+      c.gram |= whole;
+      if (whole || (r == Rounding::mse && !o_.data.empty())) wanted.push_back(sites_[i].input);
+    }
+    if (wanted.empty()) return;
+    if (!o_.data.empty()) c.data = o_.data;
+    c.seed = ctx_.settings.seed;
+    stats_ = calibrate(m_, ctx_.values, wanted, c);
+  }
+
+  // Statistics of everything that a tensor is multiplied with.
+  InputStats inputs_of(size_t site, std::vector<ValueId>& seen) const {
+    InputStats sum;
+    const Group& g = groups_.at(bytes_of(site));
+    if (g.table || sites_[site].kind != WeightSite::Kind::product) return sum;
+    for (const size_t i : g.sites) {
+      const ValueId v = sites_[i].input;
+      const auto it = stats_.find(v);
+      if (it == stats_.end() || std::find(seen.begin(), seen.end(), v) != seen.end()) continue;
+      seen.push_back(v);
+      if (sum.k == 0) {
+        sum = it->second;
+        continue;
+      }
+      if (sum.k != it->second.k) continue;
+      const auto add = [](std::vector<float>& to, const std::vector<float>& from) {
+        for (size_t j = 0; j < std::min(to.size(), from.size()); ++j) to[j] += from[j];
+      };
+      add(sum.square, it->second.square);
+      add(sum.gram, it->second.gram);
+    }
+    return sum;
+  }
+
+  // What AWQ does to an input: the factors of its channels, and the value that is divided by them.
+  struct Scaled {
+    std::vector<float> factors;
+    ValueId value;
   };
 
+  // Of the site's input, or null where there is nothing to scale.
+  Scaled* awq_of(size_t site) {
+    const WeightSite& s = sites_[site];
+    if (schemes_[site]->rounding != Rounding::awq || s.kind != WeightSite::Kind::product) return nullptr;
+    const auto it = stats_.find(s.input);
+    if (it == stats_.end() || it->second.k != s.k() || it->second.gram.empty()) return nullptr;
+    const auto known = awq_.find(s.input);
+    if (known != awq_.end()) return known->second.factors.empty() ? nullptr : &known->second;
+    std::vector<AwqWeight> weights;
+    bool alone = true;  // a weight that is also multiplied with another input cannot follow this one
+    for (size_t i = 0; i < sites_.size(); ++i) {
+      if (!schemes_[i] || sites_[i].input != s.input || sites_[i].kind != WeightSite::Kind::product) continue;
+      for (const size_t j : groups_.at(bytes_of(i)).sites) alone = alone && sites_[j].input == s.input;
+      weights.push_back({sites_[i].weight.get(), sites_[i].transposed});
+    }
+    Scaled& made = awq_[s.input];
+    if (alone) made.factors = awq_factors(weights, it->second, *schemes_[site]);
+    return made.factors.empty() ? nullptr : &made;
+  }
+
+  ValueId divided(Builder& b, const WeightSite& s, Scaled& scaled) {
+    if (scaled.value) return scaled.value;
+    Tensor t = Tensor::uninitialized(DType::F32, {s.k()});
+    for (size_t i = 0; i < scaled.factors.size(); ++i) t.mutable_data<float>()[i] = 1 / scaled.factors[i];
+    const ValueId by = b.constant(convert(t, s.weight->dtype), m_[s.stored].name + "_awq");
+    return scaled.value = b.op("Mul", {s.input, by});
+  }
+
+  using Key = std::tuple<const void*, bool, WeightSite::Kind, int, int64_t, Form, GraphId>;
+
   // Quantizes once per tensor, layout and graph: weights that are shared stay shared.
-  const Stored* quantize(Builder& b, NodeId at, const Tensor& w, bool transposed, std::string name,
-                         bool table) {
-    const auto key =
-        std::tuple(static_cast<const void*>(w.bytes().data()), w.dims, transposed, table, m_[at].parent);
+  const Stored* quantize(Builder& b, size_t i, Key& key) {
+    const WeightSite& s = sites_[i];
+    const Scheme& scheme = *schemes_[i];
+    const Group& g = groups_.at(bytes_of(i));
+    const bool shared = g.table && g.product && scheme.form == Form::contrib && s.k() % scheme.block == 0;
+    const auto kind = shared || s.kind == WeightSite::Kind::conv ? WeightSite::Kind::product : s.kind;
+    key = Key(bytes_of(i), s.transposed, kind, scheme.bits, scheme.block, scheme.form, m_[s.node].parent);
     if (const auto it = stored_.find(key); it != stored_.end()) return &it->second;
+    const std::string name = m_[s.stored].name;
     NBitsWeight q;
     try {
-      q = quantize_nbits(w, transposed, o_.scheme);
+      WeightInput input;
+      std::vector<ValueId> from;
+      const InputStats stats = inputs_of(i, from);
+      const GptqFactor* factor = nullptr;
+      if (scheme.rounding == Rounding::gptq && !stats.gram.empty()) {
+        if (from != factor_of_) {  // queries, keys and values share their input
+          factor_ = gptq_factor(stats.gram, stats.k, o_.damping);
+          factor_of_ = from;
+        }
+        factor = &factor_;
+      }
+      if (stats.k == s.k()) input = {stats.square, factor};
+      std::vector<float> square = stats.square;
+      if (const Scaled* scaled = awq_of(i)) {
+        for (size_t c = 0; c < square.size(); ++c) square[c] /= scaled->factors[c] * scaled->factors[c];
+        input.importance = square;
+        q = quantize_nbits(scaled_channels({s.weight.get(), s.transposed}, scaled->factors), s.transposed,
+                           scheme, input);
+      } else {
+        q = quantize_nbits(*s.weight, s.transposed, scheme, input);
+      }
     } catch (const Error& e) {
-      ctx_.missed(rule(table ? "gather" : "matmul"), at, fmt::format("'{}': {}", name, e.what()));
+      ctx_.missed(rule(s, scheme), s.node, fmt::format("'{}': {}", name, e.what()));
       return nullptr;
     }
-    if (q.max_error > 1.01)
+    if (scheme.rounding == Rounding::rtn && q.max_error > 1.01)
       throw std::logic_error("quantized '" + name + "' is further than its step from the weight");
-    Stored s;
-    s.rms = q.rms_error;
-    const int64_t n = q.codes.dims[0], blocks = q.codes.dims[1], blob = q.codes.dims[2];
-    const auto suffix = [&](const char* what) {
-      return fmt::format("{}_q{}_{}", name, o_.scheme.bits, what);
+    Stored out;
+    out.rms = q.rms_error;
+    const auto keep = [&](Tensor t, const char* part) {
+      return t.defined() ? b.constant(std::move(t), fmt::format("{}_q{}_{}", name, scheme.bits, part))
+                         : ValueId{};
     };
-    if (table) {
-      q.codes = q.codes.reshaped({n, blocks * blob});
-      q.scales = q.scales.reshaped({n, blocks});
-      if (q.zero_points.defined())
-        q.zero_points = q.zero_points.reshaped({n, q.zero_points.count() / std::max<int64_t>(n, 1)});
-    }
-    const bool half = w.dtype == DType::F16;
-    s.codes = b.constant(std::move(q.codes), suffix("codes"));
-    if (half && q.scales.dtype != DType::F16) {
-      Tensor t = Tensor::uninitialized(DType::F16, q.scales.dims);
-      for (int64_t i = 0, count = t.count(); i < count; ++i)
-        store_double(DType::F16, t.mutable_bytes().data(), i, q.scales.as_double(i));
-      q.scales = std::move(t);
-    }
-    s.scales = b.constant(std::move(q.scales), suffix("scales"));
-    if (q.zero_points.defined()) s.zero_points = b.constant(std::move(q.zero_points), suffix("zero_points"));
-    return &(stored_[key] = s);
-  }
-
-  // Scales in the element type of the activations: float16 scales of a float32 product are widened by a Cast
-  // that runtimes fold when they load the model, so the file stays small.
-  ValueId scales_as(Builder& b, ValueId scales, DType want) const {
-    if (m_[scales].type.dtype == want) return scales;
-    return b.op("Cast", {scales}, attrs({{"to", static_cast<int64_t>(want)}}));
-  }
-
-  bool worth_it(NodeId n, const Tensor& w, const char* what, const char* op) {
-    if (w.dtype != DType::F32 && w.dtype != DType::F16) return false;
-    if (w.count() < o_.min_elements) {
-      ctx_.missed(
-          rule(what), n,
-          fmt::format("the weight has {} elements, fewer than min-elements={}", w.count(), o_.min_elements));
-      return false;
-    }
-    if (!ctx_.settings.target.has("com.microsoft", op, w.dtype)) {
-      ctx_.missed(rule(what), n, fmt::format("target {} has no {}", ctx_.settings.target.name(), op));
-      return false;
-    }
-    return true;
-  }
-
-  std::string became(const Tensor& w, const Stored& s) const {
-    int64_t bytes = 0;
-    for (const ValueId v : {s.codes, s.scales, s.zero_points})
-      if (v) bytes += static_cast<int64_t>(m_.constant(v)->byte_size());
-    return fmt::format("{} bits, block {}: {} -> {} bytes, relative error {:.4f}", o_.scheme.bits,
-                       o_.scheme.block, w.byte_size(), bytes, s.rms);
-  }
-
-  void matmul(const Product& p) {
-    if (!worth_it(p.node, *p.weight, "matmul", "MatMulNBits")) return;
-    const int64_t k = p.weight->dims[p.transposed ? 1 : 0], n = p.weight->dims[p.transposed ? 0 : 1];
-    const int rank = m_[p.input].type.rank();
-    if (rank == 1) return ctx_.missed(rule("matmul"), p.node, "the input is a vector");
-    Builder b(m_, ctx_.values, p.node);
-    const auto before = stored_;
-    const Stored* s = quantize(b, p.node, *p.weight, p.transposed, m_[p.stored].name, false);
-    if (s == nullptr) return b.discard();
-    Attrs a = attrs({{"K", k}, {"N", n}, {"bits", int64_t{o_.scheme.bits}}, {"block_size", o_.scheme.block}});
-    if (o_.accuracy_level > 0) a.set("accuracy_level", o_.accuracy_level);
-    std::vector<ValueId> in = {p.input, s->codes, scales_as(b, s->scales, p.weight->dtype), s->zero_points};
-    if (p.bias) {
-      in.resize(6);
-      in[5] = p.bias;
-    }
-    while (!in.back()) in.pop_back();
-    const ValueId y = b.op("MatMulNBits", std::move(in), std::move(a), "com.microsoft");
-    finish(b, p.stored,
-           {.rule = rule("matmul"),
-            .root = m_[p.result].def,
-            .taken = p.taken,
-            .replace = {{p.result, y}},
-            .tolerance = kPatchTolerance,
-            .what = became(*p.weight, *s)},
-           before);
-  }
-
-  void gather(NodeId n) {
-    const TensorPtr w = m_.constant_ptr(m_[n].input(0));
-    if (!w || w->rank() != 2 || m_[n].attrs.i("axis", 0) != 0 ||
-        !worth_it(n, *w, "gather", "GatherBlockQuantized"))
-      return;
-    if (w->dims[1] % o_.scheme.block != 0)
-      return ctx_.missed(
-          rule("gather"), n,
-          fmt::format("rows of {} values are not whole blocks of {}", w->dims[1], o_.scheme.block));
-    Builder b(m_, ctx_.values, n);
-    const ValueId table = m_[n].in[0];
-    const auto before = stored_;
-    const Stored* s = quantize(b, n, *w, true, m_[m_[n].in[0]].name, true);
-    if (s == nullptr) return b.discard();
-    std::vector<ValueId> in = {s->codes, m_[n].in[1], scales_as(b, s->scales, w->dtype)};
-    if (s->zero_points) in.push_back(s->zero_points);
-    const ValueId y = b.op("GatherBlockQuantized", std::move(in),
-                           attrs({{"bits", int64_t{o_.scheme.bits}},
-                                  {"block_size", o_.scheme.block},
-                                  {"gather_axis", int64_t{0}},
-                                  {"quantize_axis", int64_t{1}}}),
-                           "com.microsoft");
-    finish(b, table,
-           {.rule = rule("gather"),
-            .root = n,
-            .taken = {n},
-            .replace = {{m_[n].out[0], y}},
-            .tolerance = kPatchTolerance,
-            .what = became(*w, *s)},
-           before);
-  }
-
-  void finish(Builder& b, ValueId original, Patch patch,
-              std::map<std::tuple<const void*, std::vector<int64_t>, bool, bool, GraphId>, Stored> before) {
-    if (ctx_.commit(b, std::move(patch))) {
-      m_.require_opset("com.microsoft", 1);
-      quantized_.push_back(original);
+    if (scheme.form == Form::standard) {
+      StandardWeight w = standard_weight(q, s.k(), s.n(), s.kind != WeightSite::Kind::product, scheme);
+      if (s.kind == WeightSite::Kind::conv) {
+        for (Tensor* t : {&w.codes, &w.scales, &w.zero_points})
+          if (t->defined()) *t = t->reshaped({t->dims[0], t->dims[1], 1, 1});
+      }
+      out.codes = keep(std::move(w.codes), "codes");
+      out.scales = keep(std::move(w.scales), "scales");
+      out.zero_points = keep(std::move(w.zero_points), "zero_points");
     } else {
-      stored_ = std::move(before);  // the builder erased what this rewrite had stored
+      const bool rows = shared || s.kind == WeightSite::Kind::table;
+      Tensor codes = rows ? table_codes(q, s.k(), scheme) : std::move(q.codes);
+      if (rows && q.zero_points.defined())
+        q.zero_points = q.zero_points.reshaped({s.n(), q.zero_points.count() / s.n()});
+      out.codes = keep(std::move(codes), "codes");
+      out.scales = keep(std::move(q.scales), "scales");
+      out.zero_points = keep(std::move(q.zero_points), "zero_points");
     }
+    return &(stored_[key] = out);
+  }
+
+  // In the element type of the activations: float16 scales of a float32 product are widened by a Cast that
+  // runtimes fold when they load the model, so the file stays small.
+  ValueId widened(Builder& b, ValueId v, DType want) const {
+    if (!v || m_[v].type.dtype == want || m_[v].type.dtype == DType::U8) return v;
+    return b.op("Cast", {v}, attrs({{"to", static_cast<int64_t>(want)}}));
+  }
+
+  std::string became(const WeightSite& site, const Scheme& s, const Stored& q) const {
+    int64_t bytes = 0;
+    for (const ValueId v : {q.codes, q.scales, q.zero_points})
+      if (v) bytes += static_cast<int64_t>(m_.constant(v)->byte_size());
+    return fmt::format("{} bits, block {}: {} -> {} bytes, relative error {:.4f}", s.bits, s.block,
+                       site.weight->byte_size(), bytes, q.rms);
+  }
+
+  void replace(size_t i) {
+    const WeightSite& s = sites_[i];
+    const Scheme& scheme = *schemes_[i];
+    Builder b(m_, ctx_.values, s.node);
+    Key key;
+    const size_t known = stored_.size();
+    const Stored* q = quantize(b, i, key);
+    if (q == nullptr) return b.discard();
+    ValueId y, x = s.input;
+    Scaled* scaled = awq_of(i);
+    const ValueId divided_before = scaled != nullptr ? scaled->value : ValueId{};
+    if (scaled != nullptr) x = divided(b, s, *scaled);
+    std::vector<NodeId> context;  // the division that an earlier site of the same input has placed
+    if (divided_before) context.push_back(m_[divided_before].def);
+    if (s.kind == WeightSite::Kind::table)
+      y = scheme.form == Form::standard ? standard_table(b, s, scheme, *q) : table(b, s, scheme, *q);
+    else
+      y = scheme.form == Form::standard ? standard_product(b, s, x, scheme, *q)
+                                        : product(b, s, x, scheme, *q);
+    const ValueId original = s.stored, own = constant_of(s);
+    const bool done = ctx_.commit(b, {.rule = rule(s, scheme),
+                                      .root = m_[s.result].def,
+                                      .taken = s.taken,
+                                      .context = context,
+                                      .replace = {{s.result, y}},
+                                      .tolerance = patch_tolerance(scheme),
+                                      .what = became(s, scheme, *q)});
+    if (done) {
+      originals_.push_back(original);
+      originals_.push_back(own);
+    } else if (stored_.size() > known) {
+      stored_.erase(key);  // the builder erased what this rewrite had stored
+    }
+    if (!done && scaled != nullptr) scaled->value = divided_before;
+  }
+
+  ValueId product(Builder& b, const WeightSite& s, ValueId x, const Scheme& scheme, const Stored& q) {
+    const DType t = s.weight->dtype;
+    ValueId codes = q.codes;
+    if (m_[codes].type.rank() == 2)  // shared with a table
+      codes = b.op("Reshape",
+                   {codes, b.ints({s.n(), s.k() / scheme.block, scheme.block * scheme.bits / 8}, "blocks")});
+    Attrs a =
+        attrs({{"K", s.k()}, {"N", s.n()}, {"bits", int64_t{scheme.bits}}, {"block_size", scheme.block}});
+    if (scheme.accuracy_level > 0) a.set("accuracy_level", scheme.accuracy_level);
+    if (s.kind == WeightSite::Kind::conv)
+      x = b.op("Transpose", {x}, attrs({{"perm", std::vector<int64_t>{0, 2, 3, 1}}}));
+    std::vector<ValueId> in = {x, codes, widened(b, q.scales, t), widened(b, q.zero_points, t), {}, s.bias};
+    while (!in.back()) in.pop_back();
+    ValueId y = b.op("MatMulNBits", std::move(in), std::move(a), kContrib);
+    if (s.kind == WeightSite::Kind::conv)
+      y = b.op("Transpose", {y}, attrs({{"perm", std::vector<int64_t>{0, 3, 1, 2}}}));
+    return y;
+  }
+
+  ValueId table(Builder& b, const WeightSite& s, const Scheme& scheme, const Stored& q) {
+    std::vector<ValueId> in = {q.codes, s.input, widened(b, q.scales, s.weight->dtype)};
+    if (q.zero_points) in.push_back(q.zero_points);
+    return b.op("GatherBlockQuantized", std::move(in),
+                attrs({{"bits", int64_t{scheme.bits}},
+                       {"block_size", scheme.block},
+                       {"gather_axis", int64_t{0}},
+                       {"quantize_axis", int64_t{1}}}),
+                kContrib);
+  }
+
+  ValueId dequantized(Builder& b, const WeightSite& s, const Scheme& scheme, ValueId codes, ValueId scales,
+                      ValueId zero_points, int64_t axis) {
+    std::vector<ValueId> in = {codes, widened(b, scales, s.weight->dtype)};
+    if (zero_points) in.push_back(zero_points);
+    b.require_opset("", 21);
+    return b.op("DequantizeLinear", std::move(in),
+                attrs({{"axis", axis}, {"block_size", std::min(scheme.block, s.k())}}));
+  }
+
+  ValueId standard_product(Builder& b, const WeightSite& s, ValueId x, const Scheme& scheme,
+                           const Stored& q) {
+    const bool is_conv = s.kind == WeightSite::Kind::conv;
+    const ValueId w = dequantized(b, s, scheme, q.codes, q.scales, q.zero_points, is_conv ? 1 : 0);
+    if (is_conv) {
+      std::vector<ValueId> in = {x, w};
+      if (s.bias) in.push_back(s.bias);
+      return b.op("Conv", std::move(in), m_[s.node].attrs);
+    }
+    const ValueId y = b.op("MatMul", {x, w});
+    return s.bias ? b.op("Add", {y, s.bias}) : y;
+  }
+
+  // Rows are picked first, so that only they are dequantized.
+  ValueId standard_table(Builder& b, const WeightSite& s, const Scheme& scheme, const Stored& q) {
+    const auto pick = [&](ValueId v) { return v ? b.op("Gather", {v, s.input}) : v; };
+    const ValueId codes = pick(q.codes), scales = pick(q.scales), zeros = pick(q.zero_points);
+    return dequantized(b, s, scheme, codes, scales, zeros, -1);
   }
 
   PassContext& ctx_;
   Model& m_;
   const WeightOnlyOptions& o_;
-  std::vector<ValueId> quantized_;  // float originals
-  // Keyed by the bytes' identity: tensors are immutable, and originals stay alive in the mapped file.
-  std::map<std::tuple<const void*, std::vector<int64_t>, bool, bool, GraphId>, Stored> stored_;
+  std::vector<WeightSite> sites_;
+  std::vector<std::optional<Scheme>> schemes_;
+  std::map<const void*, Group> groups_;  // by the bytes: tensors are immutable, originals stay alive
+  std::map<ValueId, InputStats> stats_;
+  GptqFactor factor_;
+  std::vector<ValueId> factor_of_;
+  std::map<Key, Stored> stored_;
+  std::map<ValueId, Scaled> awq_;
+  std::vector<ValueId> originals_;
 };
 
 }  // namespace

@@ -1,25 +1,39 @@
-// Weight-only quantization of matrices and embedding tables: what quant4, quant8 and policies share.
+// Weight-only quantization of matrices and embedding tables: what quant2, quant4, quant8 and policies share.
 #pragma once
+#include <functional>
+#include <optional>
+#include <string>
+
 #include "passes/core/context.h"
-#include "passes/quant/nbits.h"
+#include "passes/quant/scheme.h"
+#include "passes/quant/sites.h"
 
 namespace lathe {
 
-struct WeightOnlyOptions {
-  NBitsScheme scheme;
-  bool embeddings = true;       // tables of Gather too, as GatherBlockQuantized
-  int64_t min_elements = 4096;  // smaller weights stay
-  int64_t accuracy_level = 0;   // MatMulNBits attribute; 0 leaves it out
+struct SiteChoice {
+  std::optional<Scheme> scheme;  // none: stays as it is
+  std::string why;               // for the remark, where it stays
 };
 
-// Replaces MatMul, Gemm and FusedMatMul by constant matrices with MatMulNBits (a following constant bias goes
-// along), and Gathers from constant tables with GatherBlockQuantized. Weight by weight: one float copy at
-// most is in memory.
+struct WeightOnlyOptions {
+  std::function<SiteChoice(const WeightSite&)> choose;
+  std::string data;       // calibration (passes/quant/calibrate.h); empty: none unless a rounding needs it
+  double damping = 0.01;  // GPTQ's
+};
+
+// Replaces products by constant matrices (a following constant bias goes along) with MatMulNBits, and Gathers
+// from constant tables with GatherBlockQuantized, or both with DequantizeLinear. Weight by weight; one that
+// is used several times is stored once, and only if every use can be quantized: a weight that also stayed in
+// float would make the model larger.
 void quantize_weights(PassContext& ctx, const WeightOnlyOptions& options);
 
 // Takes apart fused nodes whose weights MatMulNBits and GatherBlockQuantized cannot reach: com.microsoft
 // Attention becomes MatMul + Split + MultiHeadAttention, EmbedLayerNormalization becomes Gathers +
 // SkipLayerNormalization.
-void split_fused_weights(PassContext& ctx, const WeightOnlyOptions& options);
+struct SplitOptions {
+  int64_t min_elements = 4096;
+  bool embeddings = true;
+};
+void split_fused_weights(PassContext& ctx, const SplitOptions& options);
 
 }  // namespace lathe

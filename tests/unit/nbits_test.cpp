@@ -23,7 +23,7 @@ struct Expected {
   int code, zero;
   float scale;
 };
-Expected define(const Tensor& w, int64_t row, int64_t col, const NBitsScheme& s) {
+Expected define(const Tensor& w, int64_t row, int64_t col, const Scheme& s) {
   const auto v = w.data<float>();
   const int64_t k = w.dims[0], n = w.dims[1], first = row / s.block * s.block,
                 last = std::min(k, first + s.block);
@@ -55,7 +55,7 @@ class NBits : public testing::TestWithParam<std::tuple<int, int, bool, int, int>
 
 TEST_P(NBits, FollowsTheDefinition) {
   const auto [bits, block, symmetric, k, n] = GetParam();
-  const NBitsScheme s{.bits = bits, .block = block, .symmetric = symmetric};
+  const Scheme s{.bits = bits, .block = block, .symmetric = symmetric};
   const Tensor w = random_matrix(k, n, 7);
   const NBitsWeight q = quantize_nbits(w, false, s);
   const int64_t blocks = (k + block - 1) / block;
@@ -85,7 +85,7 @@ TEST(NBits, TransposedWeightGivesTheSameBytes) {
     for (int64_t c = 0; c < 48; ++c)
       t.mutable_data<float>()[static_cast<size_t>(c * 64 + r)] =
           w.data<float>()[static_cast<size_t>(r * 48 + c)];
-  const NBitsScheme s{.symmetric = false};
+  const Scheme s{.symmetric = false};
   const NBitsWeight a = quantize_nbits(w, false, s), b = quantize_nbits(t, true, s);
   EXPECT_TRUE(same_content(a.codes, b.codes));
   EXPECT_TRUE(same_content(a.scales, b.scales));
@@ -96,7 +96,7 @@ TEST(NBits, ZeroBlocksAndSubnormalScalesAreExactOrZero) {
   Tensor w = Tensor::make(DType::F32, {64, 2});
   w.mutable_data<float>()[1] = std::numeric_limits<float>::denorm_min();
   for (const bool symmetric : {true, false}) {
-    const NBitsScheme s{.symmetric = symmetric};
+    const Scheme s{.symmetric = symmetric};
     const Tensor back = dequantize_nbits(quantize_nbits(w, false, s), 64, 2, false, s);
     for (const float x : back.data<float>()) EXPECT_NEAR(x, 0, 1e-37);
   }
@@ -104,7 +104,7 @@ TEST(NBits, ZeroBlocksAndSubnormalScalesAreExactOrZero) {
 
 TEST(NBits, HalfScalesAreRoundedBeforeTheCodes) {
   const Tensor w = random_matrix(32, 8, 5);
-  const NBitsScheme s{.half_scales = true};
+  const Scheme s{.scales = DType::F16};
   const NBitsWeight q = quantize_nbits(w, false, s);
   EXPECT_EQ(q.scales.dtype, DType::F16);
   EXPECT_LT(q.max_error, 1.02);

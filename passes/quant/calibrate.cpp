@@ -1,0 +1,180 @@
+#include "passes/quant/calibrate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <functional>
+
+#include "ir/exec/executor.h"
+#include "ir/exec/npy.h"
+#include "ir/exec/seed_inputs.h"
+#include "ir/ops/convert.h"
+#include "ir/ops/math/gemm_kernel.h"
+
+namespace lathe {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Gatherer {
+ public:
+  Gatherer(const std::vector<ValueId>& wanted, bool gram) : gram_(gram) {
+    for (const ValueId v : wanted) stats_[v];
+  }
+
+  void see(ValueId v, const Datum& d) {
+    const auto it = stats_.find(v);
+    const Tensor* t = d.tensor();
+    if (it == stats_.end() || t == nullptr || t->rank() < 1 || !is_floating(t->dtype) || t->count() == 0)
+      return;
+    const Tensor x = convert(t->aligned(), DType::F32);
+    InputStats& s = it->second;
+    const int64_t k = x.dims.back(), rows = x.count() / k;
+    if (s.k != 0 && s.k != k) fail("a calibrated value has {} channels in one run and {} in another", s.k, k);
+    if (s.k == 0) {
+      s.k = k;
+      s.square.assign(static_cast<size_t>(k), 0);
+      s.absolute.assign(static_cast<size_t>(k), 0);
+      if (gram_) s.gram.assign(static_cast<size_t>(checked_mul(k, k)), 0);
+    }
+    s.rows += rows;
+    const float* p = x.data<float>().data();
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t i = 0; i < k; ++i) {
+        const float value = p[r * k + i];
+        s.square[static_cast<size_t>(i)] += value * value;
+        s.absolute[static_cast<size_t>(i)] += std::fabs(value);
+      }
+    if (gram_)
+      gemm_batch(Gemm<float>{true, false, k, k, rows, 1, 1, k, k, k}, p, p, s.gram.data(), {{0, 0, 0}});
+  }
+
+  std::map<ValueId, InputStats> take() {
+    std::erase_if(stats_, [](const auto& s) { return s.second.rows == 0; });
+    for (auto& [v, s] : stats_) {
+      const float part = 1.0f / static_cast<float>(s.rows);
+      for (auto* sums : {&s.square, &s.absolute, &s.gram})
+        for (float& x : *sums) {
+          x *= part;
+          if (!std::isfinite(x)) fail("calibration met a NaN or an infinity");
+        }
+    }
+    return std::move(stats_);
+  }
+
+ private:
+  bool gram_;
+  std::map<ValueId, InputStats> stats_;
+};
+
+// Integers that look like use: flags are set (a mask hides nothing), choices among a few rows (token types)
+// are the first.
+Tensor plain_integers(const Model& m, ValueId v, Binding& binding, Tensor t) {
+  constexpr int64_t kFew = 4;
+  Binding probe = binding;
+  const IntRange range = int_range(m, v, probe);
+  if (range.high > kFew) return t;
+  const bool flag = range.low == 0 && range.high == 1 && [&] {
+    for (const Use& u : m[v].uses)
+      if (m[u.node].is("Gather") && u.slot == 1) return false;
+    return true;
+  }();
+  Tensor same = Tensor::make(t.dtype, t.dims);
+  for (int64_t i = 0; flag && i < same.count(); ++i) store_i64(same.dtype, same.mutable_bytes().data(), i, 1);
+  return same;
+}
+
+std::vector<Datum> seeded_inputs(const Model& m, const ShapeValues& values, int64_t batch, int64_t length,
+                                 Binding::Fill fill, uint64_t seed, std::string& why) {
+  constexpr int64_t kMaxElements = int64_t{1} << 26;
+  Binding binding(fill);
+  for (const ValueId v : m.inputs(m.main())) {
+    if (!m[v].type.shape || length == 0) continue;
+    bool first = true;
+    for (const Dim d : *m[v].type.shape) {
+      if (d.is_symbol() && !binding.sizes().contains(d.symbol_name()))
+        binding.set(d.symbol_name(), first ? batch : length);
+      first = false;
+    }
+  }
+  Rng rng(seed, "calibration");
+  std::vector<Datum> inputs;
+  for (const ValueId v : m.inputs(m.main())) {
+    if (m.constant(v) != nullptr) {
+      inputs.emplace_back();
+      continue;
+    }
+    auto d = seed_value(m, values, v, binding, rng, FloatFill::normal, kMaxElements, &why);
+    if (!d) return {};
+    if (const Tensor* t = d->tensor(); t != nullptr && is_integer(t->dtype) && !values.contains(v))
+      *d = plain_integers(m, v, binding, *t);
+    inputs.push_back(std::move(*d));
+  }
+  return inputs;
+}
+
+std::vector<Datum> read_inputs(const Model& m, const fs::path& file) {
+  const NamedTensors arrays = read_npz(file);
+  std::vector<Datum> inputs;
+  const Graph& g = m[m.main()];
+  for (size_t i = 0; i < g.inputs.size(); ++i) {
+    const auto it = std::find_if(arrays.begin(), arrays.end(),
+                                 [&](const auto& a) { return a.first == g.inputs[i].name; });
+    if (it != arrays.end()) {
+      inputs.emplace_back(it->second);
+    } else if (m.constant(m.inputs(m.main())[i]) != nullptr || m[m.inputs(m.main())[i]].constant) {
+      inputs.emplace_back();
+    } else {
+      fail("{} has no array '{}', which the model wants as an input", file.string(), g.inputs[i].name);
+    }
+  }
+  return inputs;
+}
+
+std::vector<fs::path> data_files(const std::string& data) {
+  if (!fs::exists(data)) fail("calibration data '{}' is not there", data);
+  if (!fs::is_directory(data)) return {data};
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(data))
+    if (entry.path().extension() == ".npz") files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  if (files.empty()) fail("calibration data '{}' holds no .npz file", data);
+  return files;
+}
+
+}  // namespace
+
+std::map<ValueId, InputStats> calibrate(const Model& m, const ShapeValues& values,
+                                        const std::vector<ValueId>& wanted,
+                                        const CalibrationOptions& options) {
+  Gatherer gatherer(wanted, options.gram);
+  ExecOptions exec;
+  exec.seed = options.seed;
+  exec.on_value = [&](ValueId v, const Datum& d) { gatherer.see(v, d); };
+  Executor executor(m, exec);
+  if (options.data != "seeded") {
+    for (const fs::path& file : data_files(options.data)) executor.run(read_inputs(m, file));
+    return gatherer.take();
+  }
+  // A batch of sequences where the names of the dims allow it; else what verification would use.
+  std::string why = "its inputs are not known well enough";
+  struct Sizes {
+    int64_t batch, length;
+    Binding::Fill fill;
+  };
+  for (const Sizes z : {Sizes{16, 64, Binding::Fill::ones}, Sizes{0, 0, Binding::Fill::primes},
+                        Sizes{0, 0, Binding::Fill::ones}}) {
+    auto inputs = seeded_inputs(m, values, z.batch, z.length, z.fill, options.seed, why);
+    if (inputs.empty()) continue;
+    try {
+      executor.run(std::move(inputs));
+      return gatherer.take();
+    } catch (const Error& e) {
+      why = e.what();
+      gatherer = Gatherer(wanted, options.gram);
+    }
+  }
+  fail("calibration cannot run the model on seeded inputs ({}); give it data=FILE.npz", why);
+}
+
+}  // namespace lathe

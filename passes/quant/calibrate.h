@@ -1,0 +1,35 @@
+// What the inputs of weights look like: the executor runs the model on real or seeded data, and second
+// moments are gathered as values are made.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ir/core/model.h"
+#include "ir/ops/infer_ctx.h"
+
+namespace lathe {
+
+struct InputStats {
+  int64_t k = 0, rows = 0;
+  std::vector<float> square;    // [k]: mean x^2
+  std::vector<float> absolute;  // [k]: mean |x|
+  std::vector<float> gram;      // [k, k]: x^T x / rows; empty unless asked for
+};
+
+struct CalibrationOptions {
+  // "seeded": inputs made up from what is known of them. Otherwise a .npz file (arrays by input name; one
+  // run), or a folder of them (one run each).
+  std::string data = "seeded";
+  bool gram = false;
+  uint64_t seed = 0;
+};
+
+// Statistics over the last axis of each wanted value. A wanted value that no run made is not in the result.
+// Data that does not fit the model's inputs is an input error; so is a model that cannot be run.
+std::map<ValueId, InputStats> calibrate(const Model& m, const ShapeValues& values,
+                                        const std::vector<ValueId>& wanted,
+                                        const CalibrationOptions& options);
+
+}  // namespace lathe

@@ -1,0 +1,66 @@
+// The unit of work of a rounding method: one block of K for 64 columns at once, so that every loop over
+// columns is a vector loop and no two columns wait for each other.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "ir/base/narrow_types.h"
+#include "passes/quant/scheme.h"
+
+// Two builds of a hot loop, chosen at start-up. Without contraction both give the same bits.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define LATHE_CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define LATHE_CLONES
+#endif
+
+namespace lathe {
+
+inline constexpr int64_t kTileColumns = 64;
+
+// A value per column.
+struct alignas(64) Lane {
+  float v[kTileColumns];
+  float& operator[](int64_t c) { return v[c]; }
+  float operator[](int64_t c) const { return v[c]; }
+};
+
+struct Tile {
+  explicit Tile(int64_t block)
+      : values(static_cast<size_t>(block * kTileColumns)), codes(static_cast<size_t>(block * kTileColumns)) {}
+
+  std::vector<float> values;          // [block][64]; rows and columns that the matrix has not are zero
+  std::vector<uint8_t> codes;         // [block][64]
+  int64_t rows = 0;                   // rows that the matrix has here
+  const float* importance = nullptr;  // [rows]: what an error in each row counts; null: the same
+  Lane scale, zero;                   // value = (code - zero) * scale
+};
+
+inline float top_code(const Scheme& s) { return static_cast<float>((1 << s.bits) - 1); }
+inline float middle_code(const Scheme& s) { return static_cast<float>(1 << (s.bits - 1)); }
+
+// The scale as it will be stored.
+inline float stored_scale(const Scheme& s, float x) {
+  if (s.scales == DType::F16) return static_cast<float>(Half(x));
+  if (s.scales == DType::BF16) return static_cast<float>(BFloat16(x));
+  return x;
+}
+
+// A subnormal scale has no finite reciprocal: such a block is as good as zero.
+inline float reciprocal(float scale) {
+  const float r = scale != 0 ? 1.0f / scale : 0.0f;
+  return std::isfinite(r) ? r : 0.0f;
+}
+
+// Extremes of each column over the rows of the tile.
+void tile_range(const Tile& t, Lane& low, Lane& high);
+// codes = clamp(round half away from zero (value / scale + zero)) over all rows of the block.
+void tile_encode(Tile& t, const Scheme& s, const Lane& scale, const Lane& zero);
+
+// The methods. Each sets scale, zero and codes of the tile from its values.
+void round_nearest(Tile& t, const Scheme& s);
+void round_mse(Tile& t, const Scheme& s);
+void round_hqq(Tile& t, const Scheme& s);
+
+}  // namespace lathe
