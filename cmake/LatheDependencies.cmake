@@ -33,6 +33,16 @@ target_include_directories(lathe_re2 SYSTEM INTERFACE ${LATHE_RE2_INCLUDE})
 find_path(LATHE_OPENJPEG_INCLUDE openjpeg.h PATH_SUFFIXES openjpeg-2.5 REQUIRED)
 find_path(LATHE_WEBP_INCLUDE webp/decode.h REQUIRED)
 
+# Graphviz's libraries: layouts of pictures. No CMake package either.
+find_path(LATHE_GRAPHVIZ_INCLUDE graphviz/gvc.h REQUIRED)
+add_library(lathe_graphviz INTERFACE)
+add_library(lathe::graphviz ALIAS lathe_graphviz)
+target_include_directories(lathe_graphviz SYSTEM INTERFACE ${LATHE_GRAPHVIZ_INCLUDE} ${LATHE_GRAPHVIZ_INCLUDE}/graphviz)
+foreach(name gvc cgraph cdt)
+  find_library(LATHE_GRAPHVIZ_${name} ${name} REQUIRED)
+  target_link_libraries(lathe_graphviz INTERFACE ${LATHE_GRAPHVIZ_${name}})
+endforeach()
+
 # onnx lies in a cache outside the build folder, shared by clones and worktrees; `dev` names it by the same rule.
 if(NOT "$ENV{LATHE_CACHE}" STREQUAL "")
   set(lathe_cache $ENV{LATHE_CACHE})

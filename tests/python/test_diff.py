@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import html.parser
 import json
+import os
 import pathlib
+import subprocess
+import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import onnx
@@ -135,3 +139,184 @@ def test_usage(run, save, args, words):
 def test_help_has_examples(run):
     out = run("onnx-diff", "--help").ok().out
     assert "Examples:" in out and "onnx-diff old.onnx new.onnx" in out
+
+
+QUANTIZED = """<ir_version: 10, opset_import: ["" : 21]>
+net (float[batch, 4] x) => (float[batch, 3] y)
+<int8[4, 3] q = {0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110}, float[3] bias = {0.5, 0.25, 0.125}>
+{
+  scale = Constant <value = float {0.1}> ()
+  [widen] w = DequantizeLinear (q, scale)
+  [product] p = MatMul (x, w)
+  [sum] s = Add (p, bias)
+  [soft] y = Softmax <axis = -1> (s)
+}"""
+
+
+def test_a_quantized_weight_against_its_float_one(run, save):
+    out = report(run, save("a.onnx"), save("b.onnx", QUANTIZED))
+    [w] = out["weights"]["changes"]
+    assert (w["a"], w["b"]) == ("w", "q")
+    assert w["type_a"] == "float" and "int8" in w["type_b"]
+    assert w["difference"]["max"] < 1e-6 and w["difference"]["cosine"] == pytest.approx(1)
+    assert out["hunks"][0]["new_ops"] == "DequantizeLinear"
+
+
+def test_run_names_the_first_node_that_differs(run, save):
+    a = save("a.onnx")
+    b = save("b.onnx", MODEL, ("0.25, 0.125", "0.35, 0.125"))
+    done = run("onnx-diff", "--run", "--json", "--dim", "batch=3", a, b)
+    assert done.code == 1
+    values = json.loads(done.out)["values"]
+    assert values["inputs"] == {"x": "float[3, 4]"}
+    # Only the addition by itself; the softmax is fed with what a computed.
+    assert [v["same"] for v in values["fed_with_a"]] == [True, False, True]
+    assert values["fed_with_a"][values["first"]]["made_by"] == "Add 'sum'"
+    assert values["fed_with_a"][1]["max"] == pytest.approx(0.1, rel=1e-5)
+    assert [v["same"] for v in values["on_its_own"]] == [True, False, False]
+    assert not values["outputs"][0]["same"]
+    assert run("onnx-diff", "--run", "--fail-on=values", a, b).code == 1
+    run("onnx-diff", "--run", "--fail-on=values>0.5", a, b).ok()
+    run("onnx-diff", "--run", a, a).ok()
+    assert "first at" in run("onnx-diff", "--run", a, b).out
+
+
+def test_markdown(run, save, tmp_path):
+    a = save("a.onnx")
+    b = save("b.onnx", MODEL, ("[soft] y = Softmax <axis = -1> (s)", "[act] r = Relu (s)\n [soft] y = Softmax <axis = 0> (r)"))
+    target = tmp_path / "c.md"
+    assert run("onnx-diff", f"--markdown={target}", "-q", a, b).code == 1
+    text = target.read_text()
+    assert text.startswith("### `a.onnx` → `b.onnx`")
+    assert "| nodes | 3 | 4 |" in text
+    assert text.count("<details>") == text.count("</details>") >= 1
+    assert text.count("```") % 2 == 0
+    assert "+ r = Relu (s)" in text and "`axis -1 -> 0`" in text
+
+
+class Page(html.parser.HTMLParser):
+    """Counts what it sees; every tag that is opened is closed."""
+
+    VOID = {"meta", "input", "br", "link", "path", "rect", "circle"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.sources, self.text = [], [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in self.VOID:
+            self.open.append(tag)
+        for key, value in attrs:
+            if key == "id":
+                self.ids.append(value)
+            if key in ("src", "href"):
+                self.sources.append(value)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open and self.open.pop() == tag, tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+HOSTILE = '</script><img src=x onerror=alert(1)>'
+
+
+def hostile(path: pathlib.Path) -> pathlib.Path:
+    m = onnx.load(path)
+    for n in m.graph.node:
+        n.name += HOSTILE
+    relu = onnx.helper.make_node("Relu" + HOSTILE, ["s"], ["t" + HOSTILE], name="`|``" + HOSTILE, domain="x")
+    m.graph.node.insert(2, relu)
+    m.graph.node[-1].input[0] = relu.output[0]
+    m.opset_import.append(onnx.helper.make_opsetid("x", 1))
+    onnx.save(m, path)
+    return path
+
+
+def test_html_and_svg(run, save, tmp_path):
+    a = save("a.onnx")
+    b = save("b.onnx", MODEL, ("[soft] y = Softmax <axis = -1> (s)", "[act] r = Relu (s)\n [soft] y = Softmax <axis = 0> (r)"))
+    page, picture = tmp_path / "d.html", tmp_path / "d.svg"
+    assert run("onnx-diff", f"--html={page}", f"--svg={picture}", "-q", a, b).code == 1
+    parsed = Page(page.read_text())
+    assert {"find", "theme", "g0", "changed", "ops"} <= set(parsed.ids)
+    assert parsed.sources == [] and "http" not in page.read_text()
+    root = ElementTree.fromstring(picture.read_text())
+    words = [e.text for e in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "Relu" in words
+
+
+def test_names_are_text_and_nothing_else(run, save, tmp_path):
+    a, b = save("a.onnx"), hostile(save("b.onnx"))
+    page, picture, comment = tmp_path / "d.html", tmp_path / "d.svg", tmp_path / "d.md"
+    assert run("onnx-diff", f"--html={page}", f"--svg={picture}", f"--markdown={comment}", "-q", a, b).code == 1
+    text = page.read_text()
+    Page(text)
+    assert "<img" not in text and text.count("</script>") == 1
+    assert "<img" not in picture.read_text()
+    ElementTree.fromstring(picture.read_text())
+    outside = "".join(comment.read_text().split("```")[::2])
+    assert "<img" not in "".join(outside.split("`")[::2])
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("XDG_CONFIG_HOME", "GIT_DIR", "GIT_WORK_TREE", "GIT_CONFIG_GLOBAL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    folder = tmp_path / "repo with 'quotes'"
+    folder.mkdir()
+
+    def git(*args: str) -> str:
+        done = subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.invalid", *args], cwd=folder,
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{args}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    git("init", "-q")
+    return folder, git
+
+
+@pytest.mark.parametrize("where", ["local", "global"])
+def test_git(run, save, repository, where):
+    folder, git = repository
+    run("onnx-diff", "--git-setup" if where == "local" else "--git-setup=global", cwd=folder).ok()
+    again = run("onnx-diff", f"--git-setup={where}", cwd=folder).ok()
+    assert "was there" in again.out
+    model = folder / "model.onnx"
+    model.write_bytes(save("a.onnx").read_bytes())
+    git("add", ".")
+    git("commit", "-q", "-m", "one")
+    model.write_bytes(save("b.onnx", MODEL, ("axis = -1", "axis = 0")).read_bytes())
+    said = git("diff")
+    assert "a/model.onnx" in said and "Softmax 'soft': axis -1 -> 0" in said and "Binary" not in said
+    git("commit", "-q", "-a", "-m", "two")
+    log = git("log", "-p", "-1")  # textconv
+    assert "-  y = Softmax <axis = -1> (s)" in log and "+  y = Softmax <axis = 0> (s)" in log
+    assert "axis -1 -> 0" in git("log", "-p", "-1", "--ext-diff")
+    assert "axis -1 -> 0" in git("difftool", "-y", "-t", "onnx", "HEAD~1", "HEAD", "--", "model.onnx")
+    (folder / "other.onnx").write_bytes(b"no model")  # added, and bad: git goes on
+    git("add", "other.onnx")
+    said = git("diff", "--cached")
+    assert "cannot be compared" in said and "other.onnx" in said
+    git("mv", "-f", "other.onnx", "third.onnx")
+    git("rm", "-q", "--cached", "model.onnx")
+    assert "/dev/null" in git("diff", "--cached", "--", "model.onnx")
+
+
+def test_git_setup_outside_of_a_repository(run, tmp_path, repository):
+    os.environ["GIT_CEILING_DIRECTORIES"] = str(tmp_path.parent)
+    try:
+        run("onnx-diff", "--git-setup", cwd=tmp_path).refused(3, "not in a git repository")
+    finally:
+        del os.environ["GIT_CEILING_DIRECTORIES"]

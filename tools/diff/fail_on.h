@@ -4,6 +4,7 @@
 #include <string>
 
 #include "passes/diff/diff.h"
+#include "passes/diff/run.h"
 
 namespace lathe::cli {
 
@@ -11,9 +12,12 @@ struct FailOn {
   bool interface = true, ops = true;
   std::optional<double> weights = 0;  // relative difference above which they count; nullopt: never
 
-  // "interface,ops,weights>1e-3"; "" is everything. What it does not know is a usage error.
+  bool values = true;                  // outputs beyond the tolerance of --run
+  std::optional<double> values_above;  // or above this part of their largest magnitude
+
+  // "interface,ops,weights>1e-3,values"; "" is everything. What it does not know is a usage error.
   static FailOn parse(const std::string& text);
-  bool trips(const diff::Diff& d) const;
+  bool trips(const diff::Diff& d, const diff::RunReport* run) const;
 };
 
 }  // namespace lathe::cli

@@ -32,10 +32,33 @@ class DiffJson {
     if (d_.provenance.known) {
       j["rewrites"] = {{"input_sha256", d_.provenance.input_sha256}, {"rules", d_.provenance.rules}};
     }
+    if (in_.run != nullptr) j["values"] = values();
     return j;
   }
 
  private:
+  Json values() const {
+    const diff::RunReport& r = *in_.run;
+    const auto list = [&](const std::vector<diff::ValueDifference>& all) {
+      Json out = Json::array();
+      for (const auto& v : all)
+        out.push_back({{"value", in_.a[v.a].name},
+                       {"made_by", maker(in_, v)},
+                       {"same", v.same},
+                       {"max", v.max_abs},
+                       {"scale", v.scale},
+                       {"text", text(v.text)}});
+      return out;
+    };
+    Json j = {{"same", r.same()}, {"inputs", Json::object()}, {"first", nullptr}};
+    for (const auto& [name, type] : r.inputs) j["inputs"][name] = type;
+    if (r.first) j["first"] = *r.first;
+    j["fed_with_a"] = list(r.alone);
+    j["on_its_own"] = list(r.together);
+    j["outputs"] = list(r.outputs);
+    return j;
+  }
+
   static Json text(const std::string& s) { return s.empty() ? Json(nullptr) : Json(s); }
 
   static Json cost(const std::string& path, const diff::Cost& c) {

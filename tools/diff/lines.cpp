@@ -13,20 +13,26 @@ namespace {
 
 constexpr size_t kMaxOperands = 8;
 
+std::string_view without(std::string_view name, std::string_view scope) {
+  return !scope.empty() && name.starts_with(scope) && name.size() > scope.size() ? name.substr(scope.size())
+                                                                                 : name;
+}
+
 template <class Name>
-std::string line(const Model& m, NodeId n, Name&& name_of) {
+std::string line(const Model& m, NodeId n, std::string_view scope, Name&& operand_of) {
   const Node& node = m[n];
   std::string out, in, attrs;
   for (const ValueId v : node.out) {
     if (!v && node.out.size() > 1) continue;
-    out += (out.empty() ? "" : ", ") + (v ? shown(m[v].name.empty() ? "_" : m[v].name) : "_");
+    out += (out.empty() ? "" : ", ") +
+           (v && !m[v].name.empty() ? shown(without(m[v].name, scope)) : std::string("_"));
   }
   for (size_t i = 0; i < node.in.size(); ++i) {
     if (i == kMaxOperands && node.in.size() > kMaxOperands + 1) {
       in += fmt::format(", ... {} in all", node.in.size());
       break;
     }
-    in += (i > 0 ? ", " : "") + (node.in[i] ? name_of(node.in[i]) : std::string("_"));
+    in += (i > 0 ? ", " : "") + (node.in[i] ? operand_of(node.in[i]) : std::string("_"));
   }
   for (const Attr& a : node.attrs.items()) {
     if (a.name.starts_with('$')) continue;
@@ -51,19 +57,45 @@ std::string shown(std::string_view name, size_t limit) {
   return end != std::string::npos && end > 0 ? q.substr(1, end - 1) + q.substr(end + 1) : q;
 }
 
+namespace {
+
+std::string_view name_in_a(const DiffInput& in, ValueId v) {
+  const ValueId twin = in.d.changes.value_b_to_a[v.v];
+  return twin ? in.a[twin].name : in.b[v].name;
+}
+
+}  // namespace
+
 std::string operand_of_a(const DiffInput& in, ValueId v) { return operand(in.a, v, v ? in.a[v].name : ""); }
 
 std::string operand_of_b(const DiffInput& in, ValueId v) {
-  if (!v) return "nothing";
-  const ValueId twin = in.d.changes.value_b_to_a[v.v];
-  return operand(in.b, v, twin ? in.a[twin].name : in.b[v].name);
+  return operand(in.b, v, v ? name_in_a(in, v) : std::string_view());
 }
 
-std::string line_of_a(const DiffInput& in, NodeId n) {
-  return line(in.a, n, [&](ValueId v) { return operand_of_a(in, v); });
+std::string line_of_a(const DiffInput& in, NodeId n, std::string_view scope) {
+  return line(in.a, n, scope, [&](ValueId v) { return operand(in.a, v, without(in.a[v].name, scope)); });
 }
-std::string line_of_b(const DiffInput& in, NodeId n) {
-  return line(in.b, n, [&](ValueId v) { return operand_of_b(in, v); });
+std::string line_of_b(const DiffInput& in, NodeId n, std::string_view scope) {
+  return line(in.b, n, scope, [&](ValueId v) { return operand(in.b, v, without(name_in_a(in, v), scope)); });
+}
+
+std::string scope_of(const DiffInput& in, const diff::Hunk& h) {
+  std::optional<std::string_view> common;
+  const auto take = [&](const Model& m, NodeId n) {
+    const ValueId v = m[n].output(0);
+    if (!v || m[v].name.empty()) return;
+    const std::string_view name = m[v].name;
+    if (!common) common = name;
+    const size_t end = static_cast<size_t>(
+        std::mismatch(common->begin(), common->end(), name.begin(), name.end()).first - common->begin());
+    common = common->substr(0, end);
+  };
+  for (const NodeId n : h.removed) take(in.a, n);
+  for (const NodeId n : h.added) take(in.b, n);
+  if (!common) return "";
+  const size_t end = common->find_last_of("/.");
+  constexpr size_t kWorthIt = 6;
+  return end == std::string_view::npos || end < kWorthIt ? "" : std::string(common->substr(0, end + 1));
 }
 
 std::string node_title(const Model& m, NodeId n) {
@@ -75,13 +107,16 @@ std::string node_title(const Model& m, NodeId n) {
   return v && !m[v].name.empty() ? shown(m[v].name) : "(unnamed)";
 }
 
-std::string group_title(const diff::HunkGroup& g) {
-  std::string rules;
-  for (const std::string& r : g.rules) rules += (rules.empty() ? "" : ", ") + shown(r);
-  const std::string what = g.new_ops.empty()   ? g.old_ops + " removed"
-                           : g.old_ops.empty() ? g.new_ops + " added"
-                                               : g.old_ops + " -> " + g.new_ops;
-  return fmt::format("{} x {}{}", g.hunks.size(), rules.empty() ? "" : rules + ": ", shown(what, 400));
+std::string rules_text(const std::vector<std::string>& rules) {
+  std::string out;
+  for (const std::string& r : rules) out += (out.empty() ? "" : ", ") + shown(r);
+  return out;
+}
+
+std::string ops_title(const diff::HunkGroup& g) {
+  if (g.new_ops.empty()) return shown(g.old_ops, 400) + " removed";
+  if (g.old_ops.empty()) return shown(g.new_ops, 400) + " added";
+  return shown(g.old_ops, 400) + " -> " + shown(g.new_ops, 400);
 }
 
 std::vector<ChangeGroup> change_groups(const DiffInput& in) {
@@ -150,6 +185,20 @@ std::string storage_text(const diff::WeightChange& c) {
                     after = c.stored_b + " " + dims_text(c.dims_b);
   std::string out = before == after ? before : before + " -> " + after;
   return c.layout.empty() ? out : out + ", " + c.layout;
+}
+
+std::string maker(const DiffInput& in, const diff::ValueDifference& v) {
+  if (!v.node || in.b.is_hidden(v.node)) return "input";
+  return shown(diff::op_name(in.b[v.node])) + " '" + node_title(in.b, v.node) + "'";
+}
+
+std::vector<const diff::ValueDifference*> worst_values(const std::vector<diff::ValueDifference>& all) {
+  std::vector<const diff::ValueDifference*> out;
+  for (const auto& v : all)
+    if (!v.same) out.push_back(&v);
+  std::stable_sort(out.begin(), out.end(),
+                   [](const auto* x, const auto* y) { return x->relative() > y->relative(); });
+  return out;
 }
 
 std::string arrow(const std::string& before, const std::string& after) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "passes/diff/diff.h"
+#include "passes/diff/run.h"
 
 namespace lathe::cli {
 
@@ -13,22 +14,26 @@ struct DiffInput {
   const Model& a;
   const Model& b;
   const diff::Diff& d;
+  const diff::RunReport* run = nullptr;  // null: not asked for
 };
 
 // As it may be printed: control bytes escaped, at most `limit` bytes.
 std::string shown(std::string_view name, size_t limit = 80);
 
-// "y = Softmax <axis = -1> (x)".
-std::string line_of_a(const DiffInput& in, NodeId n);
-std::string line_of_b(const DiffInput& in, NodeId n);
+// "y = Softmax <axis = -1> (x)". Names lose the prefix `scope` if they have it.
+std::string line_of_a(const DiffInput& in, NodeId n, std::string_view scope = {});
+std::string line_of_b(const DiffInput& in, NodeId n, std::string_view scope = {});
+// The prefix up to a '/' or '.' that what the hunk's nodes make shares; "" if it is short.
+std::string scope_of(const DiffInput& in, const diff::Hunk& h);
 // An operand: a name, or the value of a small constant.
 std::string operand_of_a(const DiffInput& in, ValueId v);
 std::string operand_of_b(const DiffInput& in, ValueId v);
 // The node's name, or its first output's where it has none; "graph outputs" for the end of a graph.
 std::string node_title(const Model& m, NodeId n);
 
-// "6 x bias-gelu: Add, Div, Erf, Add, 2 Mul -> com.microsoft.BiasGelu"
-std::string group_title(const diff::HunkGroup& g);
+// "Add, Div, Erf, Add, 2 Mul -> com.microsoft.BiasGelu"
+std::string ops_title(const diff::HunkGroup& g);
+std::string rules_text(const std::vector<std::string>& rules);  // "gelu-erf, bias-gelu"
 
 // "12 x LayerNormalization: epsilon 1e-12 -> 1e-05": nodes that changed in the same way.
 struct ChangeGroup {
@@ -48,6 +53,11 @@ std::string stats_text(const diff::WeightChange& c);
 // "float [384, 384] -> 4-bit, blocks of 32 [384, 384], columns 0 to 384"
 std::string storage_text(const diff::WeightChange& c);
 std::string dims_text(const std::vector<int64_t>& dims);
+
+// "SkipLayerNormalization 'x'": the node of b that makes a value.
+std::string maker(const DiffInput& in, const diff::ValueDifference& v);
+// Those of `all` that differ, the largest relative difference first.
+std::vector<const diff::ValueDifference*> worst_values(const std::vector<diff::ValueDifference>& all);
 
 std::string arrow(const std::string& before, const std::string& after);  // "3 -> 4", "removed: 3", "added: 4"
 

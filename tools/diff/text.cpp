@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
 #include "tools/cli.h"
@@ -16,20 +17,38 @@ constexpr size_t kGroups = 10;  // of a section, when short
 
 std::string number(double x) { return human_count(x); }
 
+// Git runs its pager itself and says so; less shows colors then.
+Paint paint() {
+  Paint p(STDOUT_FILENO);
+  const char *pager = std::getenv("GIT_PAGER_IN_USE"), *plain = std::getenv("NO_COLOR");
+  if (p.bold.empty() && pager != nullptr && std::string_view(pager) == "true" &&
+      (plain == nullptr || *plain == '\0')) {
+    p.bold = "\033[1m";
+    p.dim = "\033[2m";
+    p.green = "\033[32m";
+    p.yellow = "\033[33m";
+    p.red = "\033[31m";
+    p.reset = "\033[0m";
+  }
+  return p;
+}
+
 class Text {
  public:
-  Text(const DiffInput& in, bool verbose) : in_(in), d_(in.d), verbose_(verbose), p_(STDOUT_FILENO) {}
+  Text(const DiffInput& in, bool verbose) : in_(in), d_(in.d), verbose_(verbose), p_(paint()) {}
 
   std::string run() {
     header();
     if (d_.same()) {
       put("{}same{}: the models compute the same{}\n", p_.green, p_.reset, renames());
+      values();
       return std::move(out_);
     }
     interface();
     changes();
     hunks();
     weights();
+    values();
     ops();
     return std::move(out_);
   }
@@ -134,7 +153,9 @@ class Text {
         note(fmt::format("... {} more places in {} groups (-v shows all)", left, groups.size() - i));
         break;
       }
-      put("{}@@ {} @@{}\n", p_.bold, group_title(groups[i]), p_.reset);
+      const std::string rules = rules_text(groups[i].rules);
+      put("{}@@ {} x {} @@{}{}\n", p_.bold, groups[i].hunks.size(), ops_title(groups[i]), p_.reset,
+          rules.empty() ? "" : fmt::format("  {}by {}{}", p_.dim, rules, p_.reset));
       for (size_t k = 0; k < groups[i].hunks.size(); ++k) {
         if (!verbose_ && k == 1) {
           note(fmt::format("... and {} more like it", groups[i].hunks.size() - 1));
@@ -146,6 +167,8 @@ class Text {
   }
 
   void hunk(const diff::Hunk& h) {
+    const std::string scope = scope_of(in_, h);
+    if (!scope.empty()) note("in " + shown(scope, 200));
     const auto lines = [&](const std::vector<NodeId>& nodes, bool old_side) {
       for (size_t i = 0; i < nodes.size(); ++i) {
         if (!verbose_ && i + 1 > kLines && nodes.size() > kLines + 1) {
@@ -153,9 +176,9 @@ class Text {
           return;
         }
         if (old_side)
-          minus(line_of_a(in_, nodes[i]));
+          minus(line_of_a(in_, nodes[i], scope));
         else
-          plus(line_of_b(in_, nodes[i]));
+          plus(line_of_b(in_, nodes[i], scope));
         if (verbose_) {
           const std::string why = old_side ? diff::why_removed(in_.a, in_.b, d_, nodes[i])
                                            : diff::why_added(in_.a, in_.b, d_, nodes[i]);
@@ -209,6 +232,28 @@ class Text {
     };
     only(in_.a, w.removed, true);
     only(in_.b, w.added, false);
+  }
+
+  void values() {
+    if (in_.run == nullptr) return;
+    const diff::RunReport& r = *in_.run;
+    section("values");
+    std::string inputs;
+    for (const auto& [name, type] : r.inputs)
+      inputs += (inputs.empty() ? "" : ", ") + shown(name) + " " + type;
+    note("seeded inputs: " + inputs);
+    const auto worst = worst_values(r.alone);
+    put("  {} values that both have, {} differ by what their own node or rewrite does\n", r.alone.size(),
+        worst.size());
+    if (r.first) {
+      const auto& v = r.alone[*r.first];
+      put("  {}first at{} {}: {}\n", p_.yellow, p_.reset, maker(in_, v), v.text);
+    }
+    for (size_t i = 0; i < worst.size() && (verbose_ || i < 5); ++i)
+      note(fmt::format("{:.2e} of {:.3g}  {}", worst[i]->relative(), worst[i]->scale, maker(in_, *worst[i])));
+    for (const auto& v : r.outputs)
+      put("  output {}: {}{}{} (largest difference {:.3g}, scale {:.3g})\n", shown(in_.a[v.a].name),
+          v.same ? p_.green : p_.red, v.same ? "agrees" : "differs", p_.reset, v.max_abs, v.scale);
   }
 
   void ops() {
