@@ -70,7 +70,7 @@ void put(Bytes& b, size_t at, std::initializer_list<int> v) {
   for (const int x : v) b.at(at++) = static_cast<uint8_t>(x);
 }
 void append(Bytes& b, uint32_t v, int bytes) {  // little-endian
-  for (int i = 0; i < bytes; ++i) b.push_back(static_cast<uint8_t>(v >> (8 * i)));
+  for (int i = 0; i < bytes; ++i, v >>= 8) b.push_back(static_cast<uint8_t>(v));
 }
 
 Bytes bmp(int32_t width, int32_t height, int bits, uint32_t compression, const std::vector<uint32_t>& after,

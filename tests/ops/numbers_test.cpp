@@ -167,6 +167,34 @@ TEST(FloatNumbers, SoftmaxOfInfinities) {
   }
 }
 
+// As many terms as a squeeze-and-excite block has, most of which cancel.
+TEST(FloatNumbers, ConvOfOnePixelRoundsLittle) {
+  const int64_t depth = 480;
+  Tensor x = Tensor::make(DType::F32, {2, 2 * depth, 1, 1}), w = Tensor::make(DType::F32, {6, depth, 1, 1});
+  const auto fill = [](Tensor& t, double step) {
+    double u = 0.1;
+    for (float& v : t.mutable_data<float>()) {
+      u += step;
+      v = static_cast<float>(u - std::floor(u) - 0.5) * 20;
+    }
+  };
+  fill(x, 0.6180339887498949);
+  fill(w, 0.7548776662466927);
+  const Tensor bias = f32({6}, {1, 2, 3, 4, 5, 6});
+  const Tensor y = run1({"Conv", {{"group", number(2)}}}, {x, w, bias});
+  ASSERT_EQ(y.dims, (std::vector<int64_t>{2, 6, 1, 1}));
+  for (int64_t n = 0; n < 2; ++n)
+    for (int64_t f = 0; f < 6; ++f) {
+      double want = bias.as_double(f), size = 0;
+      for (int64_t k = 0; k < depth; ++k) {
+        const double term = x.as_double((n * 2 + f / 3) * depth + k) * w.as_double(f * depth + k);
+        want += term;
+        size += std::abs(term);
+      }
+      EXPECT_NEAR(y.as_double(n * 6 + f), want, 1e-7 * size) << n << ", " << f;
+    }
+}
+
 TEST(FloatNumbers, ComparisonsWithNaN) {
   const Tensor a = floats(DType::F32, {kNaN64, 0, 1}), b = floats(DType::F32, {kNaN64, -0.0, kNaN64});
   expect_same(run1({"Equal"}, {a, b}), boolean({3}, {0, 1, 0}));

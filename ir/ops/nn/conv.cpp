@@ -7,6 +7,7 @@
 #include "ir/ops/nn/depthwise.h"
 #include "ir/ops/nn/window_columns.h"
 #include "ir/ops/op_def.h"
+#include "ir/ops/row_math.h"
 
 namespace lathe {
 namespace {
@@ -46,12 +47,29 @@ void by_columns(const Problem& p, const T* x, const T* weights, T* y, bool has_b
   for (const GemmOffsets& o : at) gemm_columns(g, weights + o.a, WindowColumns<T>(w, x + o.b), y + o.c);
 }
 
+// Images of one pixel: a matrix times vectors. Sums in eight lanes round less than one chain over all
+// channels, which squeeze-and-excite blocks feel (their hard sigmoids cancel what is large).
+template <class T>
+void by_dots(const Problem& p, const T* x, const T* weights, T* y) {
+  const int64_t depth = p.channels_in_group();
+  parallel_for(p.batch * p.features, rows_per_chunk(depth), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t image = i / p.features, feature = i % p.features;
+      const T* w = weights + feature * depth;
+      const T* v = x + (image * p.group + feature / p.features_in_group()) * depth;
+      y[i] +=
+          row_reduce(depth, T{0}, [w, v](int64_t k) { return w[k] * v[k]; }, [](T a, T b) { return a + b; });
+    }
+  });
+}
+
 template <class T>
 void run(const Problem& p, const Tensor& x, const Tensor& w, const Tensor* bias, Tensor& y) {
   if (y.count() == 0) return;
   T* out = y.mutable_data<T>().data();
-  const bool depthwise = p.channels_in_group() == 1 && p.group > 1;
-  if (bias != nullptr || depthwise) {
+  const bool depthwise = p.channels_in_group() == 1 && p.group > 1,
+             pixel = is_pointwise(p.window) && p.window.out_pixels() == 1;
+  if (bias != nullptr || depthwise || pixel) {
     const T* b = bias != nullptr ? bias->data<T>().data() : nullptr;
     const int64_t pixels = p.window.out_pixels();
     parallel_for(p.batch * p.features, std::max<int64_t>(1, kGrain / pixels),
@@ -60,7 +78,9 @@ void run(const Problem& p, const Tensor& x, const Tensor& w, const Tensor* bias,
                      std::fill_n(out + i * pixels, pixels, b != nullptr ? b[i % p.features] : T{0});
                  });
   }
-  if (depthwise) {
+  if (pixel) {
+    by_dots(p, x.data<T>().data(), w.aligned().data<T>().data(), out);
+  } else if (depthwise) {
     depthwise_conv(p.window, p.batch, p.channels, p.features, x.data<T>().data(),
                    w.aligned().data<T>().data(), out);
   } else {
