@@ -19,7 +19,9 @@ Tensor ints(DType t, std::vector<int64_t> v) {
   return x;
 }
 Tensor floats(DType t, std::vector<double> v) { return of(t, {static_cast<int64_t>(v.size())}, v); }
-int64_t lowest(DType t) { return is_signed_integer(t) ? -(int64_t{1} << (bit_width(t) - 1)) : 0; }
+int64_t lowest(DType t) {
+  return is_signed_integer(t) ? std::numeric_limits<int64_t>::min() >> (64 - bit_width(t)) : 0;
+}
 AttrValue number(int64_t v) { return v; }
 
 // Values, NaN for NaN, and the sign of zeros.

@@ -155,12 +155,14 @@ void infer_as(InferCtx& c, DType to) {
   const bool keeps_value = to == DType::I64 || to == DType::I32 || to == DType::U64 || to == DType::U32;
   const bool from_ints = is_integer(c.dtype(0)) || c.dtype(0) == DType::Bool;
   if (keeps_value && from_ints) pass_value(c, 0);
-  if (const Tensor* t = c.constant(0); keeps_value && t != nullptr && is_floating(t->dtype) && t->rank() <= 1 &&
+  if (const Tensor* t = c.constant(0); keeps_value && t != nullptr && is_floating(t->dtype) &&
+                                       t->rank() <= 1 &&
                                        t->count() <= static_cast<int64_t>(kMaxShapeValues)) {
     Shape whole;
     for (int64_t i = 0; i < t->count(); ++i) {
       const double x = t->as_double(i);
-      whole.push_back(std::abs(x) < 0x1p31 ? Dim(static_cast<int64_t>(x)) : Dim::unknown());
+      const double low = is_signed_integer(to) ? -0x1p31 : -1;
+      whole.push_back(x > low && x < 0x1p31 ? Dim(static_cast<int64_t>(x)) : Dim::unknown());
     }
     c.out_value(0, std::move(whole));
   }
