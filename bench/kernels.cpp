@@ -53,6 +53,54 @@ BENCHMARK(matmul)
     ->UseRealTime()
     ->Unit(benchmark::kMicrosecond);
 
+// x [m, k] or an image times weights that are the same in each run.
+void run_constant(benchmark::State& state, const std::string& type, Attrs attrs, const Tensor& x,
+                  const Tensor& w, double flops) {
+  Model m;
+  m.info.opsets = {{"", 22}};
+  const ValueId in =
+      m.add_input(m.main(), {"x", Type::tensor(DType::F32, Shape(x.dims.begin(), x.dims.end())), nullptr});
+  const NodeId n =
+      m.create("", type, {in, m.add_initializer(m.main(), w, "w")}, std::move(attrs), 1, "n", {"y"});
+  m.place(n, m.main());
+  m.add_output(m.main(), m[n].out[0], {"y", {}, nullptr});
+  Executor executor(m);
+  for (auto _ : state) benchmark::DoNotOptimize(executor.run({{"x", x}}));
+  state.counters["flop/s"] =
+      benchmark::Counter(flops * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+}
+
+void matmul_weights(benchmark::State& state) {
+  const int64_t m = state.range(0), k = state.range(1), n = state.range(2);
+  run_constant(state, "MatMul", {}, normal({m, k}), normal({k, n}), 2.0 * static_cast<double>(m * k * n));
+}
+BENCHMARK(matmul_weights)
+    ->ArgNames({"m", "k", "n"})
+    ->Args({128, 384, 384})
+    ->Args({128, 384, 1536})
+    ->Args({128, 1536, 384})
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond);
+
+void conv(benchmark::State& state) {
+  const int64_t channels = state.range(0), size = state.range(1), kernel = state.range(2),
+                group = state.range(3);
+  Attrs attrs;
+  attrs.set("group", group);
+  attrs.set("pads", std::vector<int64_t>(4, kernel / 2));
+  run_constant(state, "Conv", std::move(attrs), normal({1, channels, size, size}),
+               normal({channels, channels / group, kernel, kernel}),
+               2.0 * static_cast<double>(channels * channels / group * size * size * kernel * kernel));
+}
+BENCHMARK(conv)
+    ->ArgNames({"channels", "size", "kernel", "group"})
+    ->Args({64, 56, 3, 1})
+    ->Args({256, 14, 3, 1})
+    ->Args({512, 7, 3, 1})
+    ->Args({240, 14, 5, 240})
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond);
+
 void matmul_4_bits(benchmark::State& state) {
   const int64_t m = state.range(0), k = state.range(1), n = state.range(2), blocks = k / 32;
   run(state,

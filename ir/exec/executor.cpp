@@ -5,6 +5,7 @@
 #include <new>
 #include <stdexcept>
 #include <unordered_set>
+#include <utility>
 
 #include "ir/base/buffer_pool.h"
 #include "ir/base/hash.h"
@@ -227,6 +228,9 @@ struct Executor::Impl {
     c.seed = hash_combine(options.seed, stream);
     c.max_iterations = options.max_iterations;
     c.max_bytes = live.left();
+    // What runs once is not worth packing; what is kept would not count against a limit.
+    const bool again = step.memory && options.max_bytes == 0 && std::exchange(step.memory->ran, true);
+    const KeptOperands::Scope kept(again ? &step.memory->constants : nullptr);
     const BufferLimit limit(c.max_bytes);
     if (is_gradient(n))
       eval_gradient(*instance.model, c, options.precise);

@@ -108,9 +108,23 @@ class Planner {
       make(v);
       plan_.captures.push_back(v);
     }
-    for (PlanStep& step : plan_.steps)
-      for (const ValueId v : m_[step.id].in) step.in.push_back(v ? plan_.slot_of.at(v) : -1);
+    for (PlanStep& step : plan_.steps) {
+      for (const ValueId v : m_[step.id].in) {
+        step.in.push_back(v ? plan_.slot_of.at(v) : -1);
+        if (step.def == nullptr || step.in.back() < 0 || !is_constant_matrix(step.in.back())) continue;
+        if (!step.memory) step.memory = std::make_shared<StepMemory>();
+        step.memory->constants.add(
+            *plan_.constants[static_cast<size_t>(step.in.back()) - plan_.made].tensor());
+      }
+    }
     for (const ValueId v : results) plan_.outputs.push_back(v ? plan_.slot_of.at(v) : -1);
+  }
+
+  bool is_constant_matrix(Slot s) const {
+    const size_t i = static_cast<size_t>(s) - plan_.made;
+    if (static_cast<size_t>(s) < plan_.made || i >= plan_.constants.size()) return false;
+    const Tensor* t = plan_.constants[i].tensor();
+    return t != nullptr && t->rank() == 2 && is_floating(t->dtype);
   }
 
   void constant(ValueId v) {

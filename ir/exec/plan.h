@@ -8,11 +8,18 @@
 
 #include "ir/core/model.h"
 #include "ir/ops/datum.h"
+#include "ir/ops/kept.h"
 #include "ir/ops/op_def.h"
 
 namespace lathe {
 
 using Slot = int32_t;  // -1: an omitted operand
+
+// Of one step, from run to run.
+struct StepMemory {
+  KeptOperands constants;
+  bool ran = false;
+};
 
 struct PlanStep {
   NodeId id;
@@ -22,6 +29,7 @@ struct PlanStep {
   std::vector<Slot> in, out;
   std::vector<Slot> last;  // not needed after this step
   std::vector<GraphId> bodies;
+  std::shared_ptr<StepMemory> memory;  // null: no operand is a constant matrix of floats
 };
 
 // Slots [0, made) belong to the frame: inputs, then what nodes make. Constants follow, then captures.

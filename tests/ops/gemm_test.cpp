@@ -124,6 +124,22 @@ TEST(Gemm, BitsDoNotDependOnThreadsOrOnTheWayIn) {
   }
 }
 
+TEST(Gemm, PackedOperandsGiveTheSameBits) {
+  for (const Case& s : cases()) {
+    const Operands<float> f(s);
+    if (!packs_b(f.g)) continue;
+    SCOPED_TRACE(::testing::Message() << s);
+    std::vector<float> wanted = f.c, c = f.c;
+    gemm_serial(f.g, f.a.data(), f.b.data(), wanted.data());
+    const auto packed = pack_b(f.g, f.b.data());
+    for (const int threads : {1, 5}) {
+      c = f.c;
+      oneapi::tbb::task_arena(threads).execute([&] { gemm_packed(f.g, f.a.data(), *packed, c.data()); });
+      EXPECT_EQ(std::memcmp(c.data(), wanted.data(), c.size() * sizeof(float)), 0) << threads << " threads";
+    }
+  }
+}
+
 TEST(Gemm, ManyCallersAtOnce) {
   const std::vector<Case> list = cases();
   std::vector<std::vector<float>> wanted;
@@ -256,6 +272,10 @@ TEST(Conv, AgreesWithTheDefinition) {
       {{1, 8, 9, 9}, {4, 8, 1, 1}, {2, 2}, {1, 1}, {0, 0, 0, 0}},
       {{1, 6, 12, 37}, {6, 1, 3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 6, true},
       {{1, 6, 12, 37}, {12, 1, 5, 5}, {2, 2}, {1, 2}, {2, 4, 2, 4}, 6},
+      {{2, 3, 5, 33}, {6, 1, 3, 2}, {1, 3}, {1, 1}, {0, 0, 0, 0}, 3, true},  // wider than the kernel: a
+                                                                             // stride
+      {{1, 4, 50}, {4, 1, 5}, {2}, {3}, {7, 6}, 4},
+      {{1, 2, 4, 5, 18}, {4, 1, 2, 3, 3}, {1, 2, 2}, {2, 1, 1}, {1, 1, 1, 1, 1, 1}, 2, true},
       {{1, 3, 70}, {4, 3, 7}, {2}, {3}, {9, 9}, 1, true},
       {{1, 2, 5, 6, 7}, {3, 2, 2, 3, 3}, {1, 2, 1}, {2, 1, 1}, {1, 1, 1, 1, 1, 1}, 1, true},
       {{1, 40, 20, 20}, {70, 40, 3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1, true},

@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
+#include "ir/base/parallel.h"
+#include "ir/base/rng.h"
+#include "ir/base/work_vector.h"
 #include "ir/exec/npy.h"
 #include "ir/ops/infer.h"
 
@@ -66,7 +71,9 @@ TEST(Executor, OneSymbolIsOneSize) {
   const ValueId x = input(m, m.main(), "x", t);
   input(m, m.main(), "z", t);
   m.add_output(m.main(), x, {"y", {}, nullptr});
-  EXPECT_THAT(error_of([&] { Executor(m).run(std::vector<Datum>{floats({1}, {1}), floats({2}, {1, 2})}); }),
+  EXPECT_THAT(error_of([&] {
+                Executor(m).run(std::vector<Datum>{floats({1}, {1}), floats({2}, {1, 2})});
+              }),
               HasSubstr("'z' has n = 2"));
 }
 
@@ -81,6 +88,67 @@ TEST(Executor, FreesValuesAfterTheirLastUse) {
   EXPECT_EQ(values(enough.run({x}).at(0))[0], 1);  // accounts start anew
   Executor tight(m, {.max_bytes = 5000});
   EXPECT_THAT(error_of([&] { tight.run({x}); }), HasSubstr("node 'v0_node' (Neg, makes 'v0')"));
+}
+
+// Constant matrices are packed in the second run of their node.
+TEST(Executor, RunsGiveTheSameBits) {
+  for (const DType dtype : {DType::F32, DType::F16, DType::F64}) {
+    Model m = base();
+    Rng rng(3);
+    const auto matrix = [&](std::vector<int64_t> dims) {
+      Tensor t = Tensor::uninitialized(dtype, std::move(dims));
+      for (int64_t i = 0; i < t.count(); ++i)
+        store_double(dtype, t.mutable_bytes().data(), i, rng.uniform(-1, 1));
+      return t;
+    };
+    const ValueId x = input(m, m.main(), "x", Type::tensor(dtype, Shape{Dim::symbol("rows"), 300}));
+    const ValueId w = m.add_initializer(m.main(), matrix({300, 70}), "w"),
+                  v = m.add_initializer(m.main(), matrix({50, 70}), "v");
+    Attrs transposed;
+    transposed.set("transB", int64_t{1});
+    const ValueId y = node(m, m.main(), "MatMul", {x, w}, "y");
+    m.add_output(m.main(), node(m, m.main(), "Gemm", {y, v}, "z", transposed), {"z", {}, nullptr});
+    Executor many(m);
+    for (const int64_t rows : {40, 40, 1, 17, 40}) {
+      const Tensor rows_of = matrix({rows, 300});
+      const auto first = Executor(m).run({rows_of}), again = many.run({rows_of});
+      EXPECT_TRUE(same_content(*first[0].tensor(), *again[0].tensor())) << onnx_name(dtype) << " " << rows;
+    }
+  }
+}
+
+// A transposed convolution holds the columns of its image: 9 times its input.
+TEST(Executor, WorkingMemoryOfKernelsCounts) {
+  Model m = base();
+  const ValueId x = input(m, m.main(), "x", Type::tensor(DType::F32, Shape{1, 1, 100, 100})),
+                w = m.add_initializer(m.main(), Tensor::full(DType::F32, {1, 1, 3, 3}, 1), "w");
+  m.add_output(m.main(), node(m, m.main(), "ConvTranspose", {x, w}, "y"), {"y", {}, nullptr});
+  const Tensor image = Tensor::full(DType::F32, {1, 1, 100, 100}, 1);
+  Executor enough(m, {.max_bytes = 600'000});
+  EXPECT_EQ(enough.run({image}).size(), 1U);
+  Executor tight(m, {.max_bytes = 200'000});
+  EXPECT_THAT(error_of([&] { tight.run({image}); }), HasSubstr("working memory of 360000 bytes"));
+}
+
+TEST(Executor, WorkingMemoryOfOtherThreadsCounts) {
+  const BufferLimit limit(100'000);
+  const auto take = [](size_t n) { return WorkVector<char>(n).size(); };
+  EXPECT_EQ(take(90'000), 90'000U);
+  EXPECT_EQ(take(90'000), 90'000U);  // given back
+  EXPECT_THAT(error_of([&] { take(110'000); }), HasSubstr("100000 bytes left"));
+  const WorkVector<char> held(60'000);
+  std::string outside, inside;
+  std::thread([&, shared = BufferLimit::in_force()] {
+    outside = error_of([&] { take(50'000); });
+    const BufferLimit::Share share(shared);
+    inside = error_of([&] { take(50'000); });
+  }).join();
+  EXPECT_EQ(outside, "");
+  EXPECT_THAT(inside,
+              HasSubstr("working memory of 50000 bytes is beyond the memory limit (40000 bytes left)"));
+  EXPECT_THAT(error_of([&] { parallel_for(64, 1, [&](int64_t, int64_t) { take(50'000); }); }),
+              HasSubstr("working memory"));
+  EXPECT_EQ(error_of([&] { parallel_for(64, 64, [&](int64_t, int64_t) { take(30'000); }); }), "");
 }
 
 TEST(Executor, FunctionsTakeAttributesAndNest) {

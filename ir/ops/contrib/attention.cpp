@@ -3,7 +3,7 @@
 
 #include "ir/ops/contrib/key_mask.h"
 #include "ir/ops/contrib/shapes.h"
-#include "ir/ops/math/gemm_kernel.h"
+#include "ir/ops/math/gemm_kept.h"
 #include "ir/ops/op_def.h"
 
 namespace lathe {
@@ -50,7 +50,7 @@ Widths widths_of(const Attrs& attrs, int64_t total, int64_t heads) {
 template <class T>
 void run(EvalCtx& c) {
   const DType t = dtype_of<T>;
-  const Tensor &x = c.in(kInput), &weights = c.in(kWeights);
+  const Tensor &x = c.in(kInput), &weights = c.raw(kWeights);
   const Tensor *bias = c.maybe(kBias), *past = c.maybe(kPast), *extra = c.maybe(kAttentionBias);
   if (x.rank() != 3 || weights.rank() != 2 || weights.dims[0] != x.dims[2])
     fail("input and weights do not fit");
@@ -69,10 +69,10 @@ void run(EvalCtx& c) {
     const Tensor wb = convert(*bias, t);
     for (int64_t r = 0; r < batch * length; ++r) std::copy_n(wb.data<T>().data(), total, p + r * total);
   }
-  const Tensor wx = convert(x, t), ww = convert(weights, t);
+  const Tensor wx = convert(x, t);
   const T keep = bias != nullptr ? 1 : 0;
-  gemm_batch(Gemm<T>{false, false, batch * length, total, x.dims[2], 1, keep, x.dims[2], total, total},
-             wx.data<T>().data(), ww.data<T>().data(), p, {{}});
+  gemm_kept(Gemm<T>{false, false, batch * length, total, x.dims[2], 1, keep, x.dims[2], total, total},
+            wx.data<T>().data(), weights, p);
   AttentionSizes n{batch, heads, heads, length, length, w.q / heads, w.v / heads};
   const auto q = interleaved_heads<const T>(p, length, n.size, total);
   auto k = interleaved_heads<const T>(p + w.q, length, n.size, total),

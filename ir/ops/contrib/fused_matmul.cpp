@@ -5,7 +5,7 @@
 #include "ir/ops/call_op.h"
 #include "ir/ops/contrib/activation.h"
 #include "ir/ops/contrib/shapes.h"
-#include "ir/ops/math/gemm_kernel.h"
+#include "ir/ops/math/gemm_kept.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 
@@ -80,7 +80,7 @@ void infer_fused_matmul(InferCtx& c) {
 }
 
 void eval_fused_matmul(EvalCtx& c) {
-  Tensor ta = c.in(0), tb = c.in(1);
+  Tensor ta = c.in(0), tb = c.raw(1);
   if (ta.dims.empty() || tb.dims.empty()) fail("a scalar operand");
   const Flags f(c.attrs());
   const std::vector<int64_t> dims = product_shape(
@@ -103,22 +103,23 @@ void eval_fused_matmul(EvalCtx& c) {
   const StridedLoop<2> loop(batch, {spread(a), spread(b)});
   const DType t = float_compute_type({&ta, &tb});
   with_float(t, [&]<class T>() {
-    const Tensor wa = convert(ta, t), wb = convert(tb, t);
+    const Tensor wa = convert(ta, t);
     Tensor y = Tensor::uninitialized(t, dims);
-    const T *pa = wa.data<T>().data(), *pb = wb.data<T>().data();
+    const T* pa = wa.data<T>().data();
     T* py = y.mutable_data<T>().data();
     Gemm<T> g{a.trans, b.trans, m, n, k, static_cast<T>(c.attrs().f("alpha", 1)), 0, a.lead, b.lead, n};
     std::vector<GemmOffsets> at;
     if (b.batch.empty() && !a.trans && !f.batch_a) {  // one weight for the whole batch: one product
       g.m = element_count(batch) * m;
-      at.emplace_back();
+      gemm_kept(g, pa, tb, py);
     } else {
       loop.run(0, loop.count(), [&](int64_t o, const auto& from, int64_t count) {
         for (int64_t i = 0; i < count; ++i)
           at.push_back({from[0] + i * loop.inner()[0], from[1] + i * loop.inner()[1], (o + i) * m * n});
       });
+      const Tensor wb = convert(tb, t);
+      gemm_batch(g, pa, wb.data<T>().data(), py, at);
     }
-    gemm_batch(g, pa, pb, py, at);
     set_rounded(c, 0, y, c.in(0).dtype);
   });
 }
@@ -167,7 +168,7 @@ void infer_fused_gemm(InferCtx& c) {
 }
 
 void eval_fused_gemm(EvalCtx& c) {
-  const Tensor &a = c.in(0), &b = c.in(1);
+  const Tensor &a = c.in(0), &b = c.raw(1);
   const Tensor* bias = c.maybe(2);
   if (a.rank() != 2 || b.rank() != 2) fail("operands of rank {} and {}, not 2", a.rank(), b.rank());
   const Flags f(c.attrs());
@@ -175,7 +176,7 @@ void eval_fused_gemm(EvalCtx& c) {
   if (k != b.dims[f.trans_b ? 1 : 0]) fail("inner sizes {} and {} differ", k, b.dims[f.trans_b ? 1 : 0]);
   const DType t = float_compute_type({&a, &b, bias});
   with_float(t, [&]<class T>() {
-    const Tensor wa = convert(a, t), wb = convert(b, t);
+    const Tensor wa = convert(a, t);
     Tensor y = Tensor::make(t, {m, n});
     T* py = y.mutable_data<T>().data();
     if (bias != nullptr) {
@@ -195,7 +196,7 @@ void eval_fused_gemm(EvalCtx& c) {
                     a.dims[1],
                     b.dims[1],
                     n};
-    gemm_batch(g, wa.data<T>().data(), wb.data<T>().data(), py, {{}});
+    gemm_kept(g, wa.data<T>().data(), b, py);
     activate<T>(c.attrs(), std::span<T>(py, static_cast<size_t>(y.count())));
     set_rounded(c, 0, y, a.dtype);
   });

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ir/base/parallel.h"
+#include "ir/base/work_vector.h"
 #include "ir/ops/contrib/nbits.h"
 #include "ir/ops/contrib/shapes.h"
 #include "ir/ops/math/gemm_kernel.h"
@@ -123,7 +124,7 @@ void eval_matmul_nbits(EvalCtx& c) {
       for (int64_t r = 0; r < m; ++r) std::copy_n(wb.data<T>().data(), w.n, py + r * w.n);
     constexpr int64_t kColumns = 32;
     parallel_for(m == 0 ? 0 : w.n, kColumns, [&](int64_t begin, int64_t end) {
-      std::vector<T> columns(static_cast<size_t>((end - begin) * w.k));
+      WorkVector<T> columns(static_cast<size_t>((end - begin) * w.k));
       for (int64_t j = begin; j < end; ++j)
         dequantize_column<T>(w, j, ws.data<T>().data(), wz.defined() ? wz.data<T>().data() : nullptr,
                              columns.data() + (j - begin) * w.k);

@@ -1,13 +1,14 @@
 // Det: by LU decomposition with partial pivoting, in double.
 #include <cmath>
 
+#include "ir/base/work_vector.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/op_def.h"
 
 namespace lathe {
 namespace {
 
-double determinant(std::vector<double>& a, int64_t n) {
+double determinant(WorkVector<double>& a, int64_t n) {
   double det = 1;
   const auto at = [&](int64_t r, int64_t k) -> double& { return a[static_cast<size_t>(r * n + k)]; };
   for (int64_t k = 0; k < n; ++k) {
@@ -38,7 +39,7 @@ void eval_det(EvalCtx& c) {
   Tensor y = Tensor::uninitialized(DType::F64, dims);
   const Tensor x = convert(given, DType::F64);
   const double* in = x.data<double>().data();
-  std::vector<double> matrix;
+  WorkVector<double> matrix;
   for (double& out : y.mutable_data<double>()) {
     matrix.assign(in, in + n * n);
     out = determinant(matrix, n);

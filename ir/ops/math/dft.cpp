@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ir/base/parallel.h"
+#include "ir/base/work_vector.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/math/fft.h"
 #include "ir/ops/op_def.h"
@@ -84,7 +85,7 @@ void eval_dft(EvalCtx& c) {
   const double* in = x.data<double>().data();
   double* out = y.mutable_data<double>().data();
   parallel_for(lines, std::max<int64_t>(1, (1 << 14) / length), [&](int64_t begin, int64_t end) {
-    std::vector<Complex> line;
+    WorkVector<Complex> line;
     for (int64_t l = begin; l < end; ++l) {
       line.assign(static_cast<size_t>(length), 0);
       const double* from = in + (l / inner * size * inner + l % inner) * parts_in;
@@ -160,7 +161,7 @@ void eval_stft(EvalCtx& c) {
   double* out = y.mutable_data<double>().data();
   parallel_for(given.dims[0] * frames, std::max<int64_t>(1, (1 << 14) / length),
                [&](int64_t begin, int64_t end) {
-                 std::vector<Complex> frame;
+                 WorkVector<Complex> frame;
                  for (int64_t f = begin; f < end; ++f) {
                    frame.assign(static_cast<size_t>(length), 0);
                    const double* from = in + (f / frames * size + f % frames * step) * parts;

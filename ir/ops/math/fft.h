@@ -3,7 +3,8 @@
 #pragma once
 #include <complex>
 #include <cstdint>
-#include <vector>
+
+#include "ir/base/work_vector.h"
 
 namespace lathe {
 
@@ -11,10 +12,10 @@ class Fft {
  public:
   Fft(int64_t length, bool inverse);
   // In place: out[k] = sum of x[n] * exp(-+ 2 pi i k n / length); inverse divides by the length.
-  void operator()(std::vector<std::complex<double>>& x) const;
+  void operator()(WorkVector<std::complex<double>>& x) const;
 
  private:
-  using Values = std::vector<std::complex<double>>;
+  using Values = WorkVector<std::complex<double>>;
   static void radix2(Values& x, const Values& roots);
   static Values roots_of(int64_t length, double sign);
 

@@ -1,7 +1,7 @@
 // Gemm: alpha * op(A) x op(B) + beta * C, with C broadcast to the product.
 #include "ir/ops/convert.h"
 #include "ir/ops/elementwise.h"
-#include "ir/ops/math/gemm_kernel.h"
+#include "ir/ops/math/gemm_kept.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/relations.h"
 
@@ -28,7 +28,7 @@ void run(EvalCtx& c, const Tensor& a, const Tensor& b, Tensor& out) {
     map_binary<T, T>(wide, Tensor::full(out.dtype, {}, 1), out, [beta](T v, T) { return wrap_mul(beta, v); });
     g.beta = 1;
   }
-  gemm_batch(g, a.data<T>().data(), b.data<T>().data(), out.mutable_data<T>().data(), {GemmOffsets{}});
+  gemm_kept(g, a.data<T>().data(), b, out.mutable_data<T>().data());
 }
 
 void eval_gemm(EvalCtx& c) {
@@ -43,8 +43,7 @@ void eval_gemm(EvalCtx& c) {
   Tensor& out = c.out(0, half ? DType::F32 : a.dtype, {m, n});
   dispatch<TypeList<float, double, int32_t, int64_t, uint32_t, uint64_t>>(out.dtype, [&]<class T>() {
     constexpr bool own_loop = std::is_integral_v<T>;  // BLAS alone takes misaligned operands
-    run<T>(c, own_loop ? a.aligned() : convert(a, out.dtype), own_loop ? b.aligned() : convert(b, out.dtype),
-           out);
+    run<T>(c, own_loop ? a.aligned() : convert(a, out.dtype), b, out);
   });
   if (half) c.set(0, convert(out, a.dtype));
 }

@@ -3,10 +3,12 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "ir/base/checked.h"
 #include "ir/base/parallel.h"
+#include "ir/core/tensor.h"
 #include "ir/ops/int_math.h"
 
 namespace lathe {
@@ -43,6 +45,22 @@ using ColumnSource =
 // trans_b and ldb are not used.
 void gemm_columns(const Gemm<float>& g, const float* a, const ColumnSource<float>& columns, float* c);
 void gemm_columns(const Gemm<double>& g, const double* a, const ColumnSource<double>& columns, double* c);
+
+// A B in the order in which products read it, for one that many share.
+struct PackedB {
+  int64_t n = 0, k = 0;
+  bool trans = false;  // as it was stored
+  Tensor panels;       // by kGemmDepth of k, then by panel
+};
+// Whether gemm_batch packs B for this product. Few rows read it where it lies.
+bool packs_b(const Gemm<float>& g);
+bool packs_b(const Gemm<double>& g);
+// g.n, g.k, g.trans_b, g.ldb say how b is stored.
+std::shared_ptr<const PackedB> pack_b(const Gemm<float>& g, const float* b);
+std::shared_ptr<const PackedB> pack_b(const Gemm<double>& g, const double* b);
+// The bits of gemm_batch with one product, where packs_b(g). trans_b and ldb are not used.
+void gemm_packed(const Gemm<float>& g, const float* a, const PackedB& b, float* c);
+void gemm_packed(const Gemm<double>& g, const double* a, const PackedB& b, double* c);
 
 // Integers wrap.
 template <class T>

@@ -3,7 +3,7 @@
 #include "ir/ops/broadcast.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/dispatch.h"
-#include "ir/ops/math/gemm_kernel.h"
+#include "ir/ops/math/gemm_kept.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/relations.h"
 
@@ -53,7 +53,11 @@ void product(const Tensor& a, const Tensor& b, Tensor& out, const MatMulDims& d,
     g.m *= static_cast<int64_t>(at.size());
     at.resize(1);
   }
-  gemm_batch(g, a.data<T>().data(), b.data<T>().data(), out.mutable_data<T>().data(), at);
+  const T* from = a.data<T>().data();
+  T* to = out.mutable_data<T>().data();
+  if (at.size() == 1) return gemm_kept(g, from, b, to);
+  const Tensor y = std::is_integral_v<T> ? b.aligned() : convert(b, out.dtype);
+  gemm_batch(g, from, y.data<T>().data(), to, at);
 }
 
 void eval_matmul(EvalCtx& c) {
@@ -116,8 +120,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, double alpha, bool trans_a, bool
   using Types = TypeList<float, double, int32_t, int64_t, uint32_t, uint64_t>;
   dispatch<Types>(wide, [&]<class T>() {
     constexpr bool own_loop = std::is_integral_v<T>;  // BLAS alone takes misaligned operands
-    const Tensor x = own_loop ? a.aligned() : convert(a, wide), y = own_loop ? b.aligned() : convert(b, wide);
-    product<T>(x, y, out, d, alpha, trans_a, trans_b);
+    product<T>(own_loop ? a.aligned() : convert(a, wide), b, out, d, alpha, trans_a, trans_b);
   });
   return half ? convert(out, a.dtype) : out;
 }

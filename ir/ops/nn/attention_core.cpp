@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ir/base/parallel.h"
+#include "ir/base/work_vector.h"
 #include "ir/ops/fast_math.h"
 #include "ir/ops/math/gemm_kernel.h"
 #include "ir/ops/row_math.h"
@@ -42,7 +43,7 @@ void attend(const AttentionSizes& n, Heads<const T> q, Heads<const T> k, Heads<c
       static_cast<double>(rows) * static_cast<double>(n.keys) * static_cast<double>(n.size + n.v_size);
   const int64_t grain = work < 1e5 ? 8 : 1;
   parallel_for(n.batch * n.heads * blocks, grain, [&](int64_t begin, int64_t end) {
-    std::vector<T> scores(static_cast<size_t>(rows * n.keys));
+    WorkVector<T> scores(static_cast<size_t>(rows * n.keys));
     for (int64_t task = begin; task < end; ++task) {
       const int64_t first = task % blocks * rows, h = task / blocks % n.heads, b = task / blocks / n.heads;
       const ScoreBlock<T> block{b, h, first, std::min(rows, n.queries - first), n.keys, scores.data()};

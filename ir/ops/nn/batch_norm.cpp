@@ -1,6 +1,7 @@
 // Normalisations with statistics per channel or group: Batch-, Instance-, Group- and LpNormalization, LRN.
 #include <cmath>
 
+#include "ir/base/work_vector.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/row_math.h"
@@ -85,7 +86,7 @@ void batch_norm(EvalCtx& c, const Tensor& x) {
       c.set(o, convert(running, c.in(3).dtype));
     }
   }
-  std::vector<C> scale(static_cast<size_t>(k.channels)), shift(scale.size());
+  WorkVector<C> scale(static_cast<size_t>(k.channels)), shift(scale.size());
   for (size_t ch = 0; ch < scale.size(); ++ch) {
     scale[ch] = gamma.data<C>()[ch] / std::sqrt(sigma.data<C>()[ch] + epsilon);
     shift[ch] = beta.data<C>()[ch] - mu.data<C>()[ch] * scale[ch];

@@ -1,4 +1,5 @@
 // Col2Im: sums overlapping blocks back into an image. MaxUnpool: puts maxima back where MaxPool found them.
+#include "ir/base/work_vector.h"
 #include "ir/ops/call_op.h"
 #include "ir/ops/complex_types.h"
 #include "ir/ops/convert.h"
@@ -37,7 +38,7 @@ void eval_col2im(EvalCtx& c) {
     const T* in = x.data<T>().data();
     T* out = y.mutable_data<T>().data();
     parallel_for(planes, 1, [&](int64_t begin, int64_t end) {
-      std::vector<C> sum(static_cast<size_t>(area));
+      WorkVector<C> sum(static_cast<size_t>(area));
       for (int64_t p = begin; p < end; ++p) {
         std::fill(sum.begin(), sum.end(), C(0));
         for (int64_t r = 0; r < w.out_rows(); ++r)

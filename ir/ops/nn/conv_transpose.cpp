@@ -1,5 +1,6 @@
 // ConvTranspose: the weights, transposed, times the input give columns, which add up into the output's
 // windows.
+#include "ir/base/work_vector.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/elementwise.h"
 #include "ir/ops/math/gemm_kernel.h"
@@ -61,7 +62,7 @@ void run(const Window& w, const Tensor& x, const Tensor& weights, const Tensor* 
     std::fill_n(out + i * area, area,
                 bias != nullptr ? bias->data<T>()[static_cast<size_t>(i % (features * group))] : T{0});
   if (pixels == 0 || channels == 0 || area == 0) return;
-  std::vector<T> columns(static_cast<size_t>(checked_mul(checked_mul(features, taps), pixels)));
+  WorkVector<T> columns(static_cast<size_t>(checked_mul(checked_mul(features, taps), pixels)));
   Gemm<T> g;
   g.trans_a = true;
   g.m = features * taps;

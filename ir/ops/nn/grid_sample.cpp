@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/base/work_vector.h"
 #include "ir/ops/complex_types.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/elementwise.h"
@@ -108,7 +109,7 @@ Sampler sampler_of(const Attrs& a) {
 
 // Calls f(offset, weight) for every tap of a point that is no padding.
 template <class F>
-void for_each_corner(const std::vector<Taps>& taps, const Dims& strides, F&& f) {
+void for_each_corner(const WorkVector<Taps>& taps, const Dims& strides, F&& f) {
   int index[kMaxDims] = {};
   for (;;) {
     int64_t offset = 0;
@@ -137,7 +138,7 @@ void for_each_point(const Tensor& grid, const Sampler& sampler, const Dims& size
   const int64_t points = grid.count() / static_cast<int64_t>(n), per_batch = points / grid.dims[0];
   const double* g = grid.data<double>().data();
   parallel_for(points, 1 << 10, [&](int64_t begin, int64_t end) {
-    std::vector<Taps> taps(n);
+    WorkVector<Taps> taps(n);
     for (int64_t p = begin; p < end; ++p) {
       for (size_t d = 0; d < n; ++d)  // the grid's last axis is (x, y, ...): the innermost dim first
         taps[d] = sampler.taps(g[p * static_cast<int64_t>(n) + static_cast<int64_t>(n - 1 - d)], sizes[d]);
@@ -173,7 +174,7 @@ void eval_grid_sample(EvalCtx& c) {
       with_unit(from.dtype, [&]<class U>(U) {
         const U* in = units<U>(from);
         U* out = mutable_units<U>(y);
-        for_each_point(grid, sampler, sizes, [&](int64_t b, int64_t p, const std::vector<Taps>& taps) {
+        for_each_point(grid, sampler, sizes, [&](int64_t b, int64_t p, const WorkVector<Taps>& taps) {
           for_each_corner(taps, strides, [&](int64_t offset, double) {
             for (int64_t k = b * channels; k < (b + 1) * channels; ++k)
               out[k * per_batch + p] = in[k * area + offset];
@@ -191,7 +192,7 @@ void eval_grid_sample(EvalCtx& c) {
     using Sum = std::conditional_t<is_complex<T>, std::complex<double>, double>;
     const T* in = x.data<T>().data();
     T* out = y.mutable_data<T>().data();
-    for_each_point(grid, sampler, sizes, [&](int64_t b, int64_t p, const std::vector<Taps>& taps) {
+    for_each_point(grid, sampler, sizes, [&](int64_t b, int64_t p, const WorkVector<Taps>& taps) {
       for (int64_t k = b * channels; k < (b + 1) * channels; ++k) {
         Sum sum = 0;
         for_each_corner(taps, strides, [&](int64_t offset, double weight) {

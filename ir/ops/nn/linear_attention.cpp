@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ir/base/parallel.h"
+#include "ir/base/work_vector.h"
 #include "ir/ops/nn/attention_inputs.h"
 #include "ir/ops/op_def.h"
 
@@ -86,7 +87,7 @@ void run(EvalCtx& c, const Sizes& n, DType dtype) {
   T* states = state.mutable_data<T>().data();
   T* out = y.mutable_data<T>().data();
   parallel_for(n.batch * n.kv_heads, 1, [&](int64_t begin, int64_t end) {
-    std::vector<T> write(static_cast<size_t>(n.value));
+    WorkVector<T> write(static_cast<size_t>(n.value));
     for (int64_t h = begin; h < end; ++h) {
       T* s = states + h * n.key * n.value;
       const int64_t b = h / n.kv_heads, head = h % n.kv_heads;
@@ -164,7 +165,7 @@ void eval_causal_conv(EvalCtx& c) {
     Tensor y = Tensor::uninitialized(dtype, x.dims),
            state = Tensor::uninitialized(dtype, {batch, channels, before});
     parallel_for(batch * channels, 16, [&](int64_t begin, int64_t end) {
-      std::vector<T> line(static_cast<size_t>(before + length));
+      WorkVector<T> line(static_cast<size_t>(before + length));
       for (int64_t p = begin; p < end; ++p) {
         std::copy_n(old.data<T>().data() + p * before, before, line.data());
         std::copy_n(input.data<T>().data() + p * length, length, line.data() + before);

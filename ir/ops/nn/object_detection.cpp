@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "ir/base/work_vector.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/elementwise.h"
 #include "ir/ops/op_def.h"
@@ -44,16 +45,16 @@ void eval_nms(EvalCtx& c) {
   const double most = scalar(c, 2, 0), iou = scalar(c, 3, 0);
   const bool thresholded = c.has(4), center = c.attrs().i("center_point_box", 0) != 0;
   const double least = scalar(c, 4, 0);
-  std::vector<int64_t> selected;
+  WorkVector<int64_t> selected;
   for (int64_t b = 0; b < batch; ++b) {
     for (int64_t k = 0; k < classes; ++k) {
       const float* s = scores.data<float>().data() + (b * classes + k) * n;
       const float* at = boxes.data<float>().data() + b * n * 4;
-      std::vector<int64_t> order;
+      WorkVector<int64_t> order;
       for (int64_t i = 0; i < n; ++i)
         if (s[i] == s[i] && (!thresholded || static_cast<double>(s[i]) > least)) order.push_back(i);
       std::stable_sort(order.begin(), order.end(), [s](int64_t i, int64_t j) { return s[i] > s[j]; });
-      std::vector<Box> kept;
+      WorkVector<Box> kept;
       for (const int64_t i : order) {
         if (static_cast<double>(kept.size()) >= most) break;
         const Box box = box_of(at + i * 4, center);
@@ -94,7 +95,7 @@ Sample sample_at(double y, double x, int64_t height, int64_t width) {
 
 struct RoiGrid {
   int64_t bins_y, bins_x, per_y, per_x;  // bins, and sampling points in each
-  std::vector<Sample> samples;           // bin by bin
+  WorkVector<Sample> samples;            // bin by bin
 };
 
 RoiGrid grid_of(EvalCtx& c, const double* roi, int64_t height, int64_t width) {

@@ -1,6 +1,7 @@
 // MaxPool, AveragePool, LpPool and their global forms.
 #include <cmath>
 
+#include "ir/base/work_vector.h"
 #include "ir/ops/nn/window.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/row_math.h"
@@ -38,7 +39,7 @@ void fold_windows(const Problem& p, Tensor& out, C start, Step&& step, Finish&& 
   T* y = out.mutable_data<T>().data();
   const int64_t grain = std::max<int64_t>(1, kGrain / (rows * width));
   parallel_for(p.planes, grain, [&](int64_t begin, int64_t end) {
-    std::vector<C> acc(static_cast<size_t>(width));
+    WorkVector<C> acc(static_cast<size_t>(width));
     for (int64_t plane = begin; plane < end; ++plane) {
       for (int64_t r = 0; r < rows; ++r) {
         std::fill(acc.begin(), acc.end(), start);
@@ -74,8 +75,8 @@ void max_indices(const Problem& p, bool column_major, Tensor& indices) {
   const T* x = p.x.data<T>().data();
   int64_t* y = indices.mutable_data<int64_t>().data();
   parallel_for(p.planes, 1, [&](int64_t begin, int64_t end) {
-    std::vector<C> top(static_cast<size_t>(width));
-    std::vector<int64_t> at(static_cast<size_t>(width));
+    WorkVector<C> top(static_cast<size_t>(width));
+    WorkVector<int64_t> at(static_cast<size_t>(width));
     for (int64_t plane = begin; plane < end; ++plane) {
       for (int64_t r = 0; r < rows; ++r) {
         std::fill(at.begin(), at.end(), int64_t{-1});
@@ -133,7 +134,7 @@ void eval_average_pool(EvalCtx& c) {
   const Window& w = p.window;
   const bool include_pad = c.attrs().i("count_include_pad", 0) != 0;
   const size_t last = w.in.size() - 1;
-  std::vector<int64_t> by_row(static_cast<size_t>(w.out_rows()), 1),
+  WorkVector<int64_t> by_row(static_cast<size_t>(w.out_rows()), 1),
       by_column(static_cast<size_t>(w.out[last]));
   for (size_t r = 0; r < by_row.size(); ++r) {
     auto left = static_cast<int64_t>(r);

@@ -1,6 +1,7 @@
 // Softmax, LogSoftmax and Hardmax along one axis.
 #include <cmath>
 
+#include "ir/base/work_vector.h"
 #include "ir/ops/fast_math_rows.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/row_math.h"
@@ -52,7 +53,7 @@ void softmax(Kind kind, const Tensor& x, Tensor& out, size_t axis) {
   const T* in = x.data<T>().data();
   T* y = out.mutable_data<T>().data();
   parallel_for(outer * inner, rows_per_chunk(n), [&](int64_t begin, int64_t end) {
-    std::vector<C> from(static_cast<size_t>(n)), to(static_cast<size_t>(n));
+    WorkVector<C> from(static_cast<size_t>(n)), to(static_cast<size_t>(n));
     for (int64_t r = begin; r < end; ++r) {
       const int64_t at = r / inner * n * inner + r % inner;
       if constexpr (std::is_same_v<T, C>) {

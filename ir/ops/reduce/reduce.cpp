@@ -2,6 +2,7 @@
 // first.
 #include <cmath>
 
+#include "ir/base/work_vector.h"
 #include "ir/ops/int_math.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/reduce/axes.h"
@@ -133,7 +134,7 @@ void reduce(const Tensor& x, const std::vector<bool>& reduced, Tensor& out) {
   const T* in = x.data<T>().data();
   T* r = out.mutable_data<T>().data();
   parallel_for(rows.count(), rows_per_chunk(n), [&](int64_t begin, int64_t end) {
-    std::vector<C> buffer(contiguous && std::is_same_v<T, C> ? 0 : static_cast<size_t>(n));
+    WorkVector<C> buffer(contiguous && std::is_same_v<T, C> ? 0 : static_cast<size_t>(n));
     rows.run(begin, end, [&](int64_t o, const auto& at, int64_t count) {
       for (int64_t k = 0; k < count; ++k) {
         const T* from = in + at[0] + k * rows.inner()[0];

@@ -1,4 +1,5 @@
 // GRU (Cho et al., 2014), RNN.
+#include "ir/base/work_vector.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/rnn/recurrent.h"
 
@@ -13,7 +14,7 @@ void run_gru(EvalCtx& c) {
   const auto f = recurrent_activations(c.attrs(), {"Sigmoid", "Tanh"}, n.directions);
   // Whether the reset gate acts on the state's product or on the state before it.
   const bool reset_after = c.attrs().i("linear_before_reset", 0) != 0;
-  std::vector<T> hr(static_cast<size_t>(n.batch * 3 * n.hidden)), reset_state(static_cast<size_t>(n.hidden)),
+  WorkVector<T> hr(static_cast<size_t>(n.batch * 3 * n.hidden)), reset_state(static_cast<size_t>(n.hidden)),
       product(static_cast<size_t>(n.hidden));
   const auto begin = [&](size_t d, int64_t, const T* h) { n.recur(d, 0, 3, h, hr.data()); };
   const auto step = [&](size_t d, int64_t b, const T* xw, T* h) {
@@ -55,7 +56,7 @@ template <class T>
 void run_rnn(EvalCtx& c) {
   const Recurrence<T> n(c, 1);
   const auto f = recurrent_activations(c.attrs(), {"Tanh"}, n.directions);
-  std::vector<T> hr(static_cast<size_t>(n.batch * n.hidden));
+  WorkVector<T> hr(static_cast<size_t>(n.batch * n.hidden));
   const auto begin = [&](size_t d, int64_t, const T* h) { n.recur(d, 0, 1, h, hr.data()); };
   const auto step = [&](size_t d, int64_t b, const T* xw, T* h) {
     const T *r = hr.data() + b * n.hidden, *wb = n.bias_of(d, 0, 0), *rb = n.bias_of(d, 0, 1);

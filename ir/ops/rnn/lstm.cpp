@@ -1,5 +1,6 @@
 // LSTM, DynamicQuantizeLSTM (com.microsoft). Hochreiter and Schmidhuber, "Long short-term memory", with
 // peepholes (Gers and Schmidhuber).
+#include "ir/base/work_vector.h"
 #include "ir/ops/contrib/shapes.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/quant/affine.h"
@@ -26,8 +27,8 @@ void run(EvalCtx& c, bool dynamic_bytes = false) {
   Tensor initial = n.state(c, 6), cells = Tensor::uninitialized(dtype_of<T>, initial.dims);
   std::copy_n(initial.template data<T>().data(), initial.count(), cells.mutable_data<T>().data());
 
-  std::vector<T> hr(static_cast<size_t>(n.batch * 4 * n.hidden));
-  std::vector<T> alive;
+  WorkVector<T> hr(static_cast<size_t>(n.batch * 4 * n.hidden));
+  WorkVector<T> alive;
   const auto begin = [&](size_t d, int64_t t, const T* h) {
     if (dynamic_bytes) {  // the range of the states is that of the sequences that went on
       alive.assign(h, h + n.batch * n.hidden);

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "ir/base/parallel.h"
+#include "ir/base/work_vector.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 #include "ir/ops/tensor/index_tuples.h"
@@ -47,7 +48,7 @@ void eval_gather(EvalCtx& c) {
   dims.insert(dims.end(), indices.dims.begin(), indices.dims.end());
   dims.insert(dims.end(), data.dims.begin() + static_cast<std::ptrdiff_t>(axis) + 1, data.dims.end());
 
-  std::vector<int64_t> index = read_ints(indices);
+  WorkVector<int64_t> index = read_indices(indices);
   const int64_t size = data.dims[axis];
   for (int64_t& i : index) i = checked_index(i, size);
 
@@ -88,7 +89,7 @@ void eval_gather_elements(EvalCtx& c) {
   for (size_t k = 0; k < data.dims.size(); ++k)
     if (k != axis && indices.dims[k] > data.dims[k])
       fail("axis {} of the indices has size {}, data has {}", k, indices.dims[k], data.dims[k]);
-  const std::vector<int64_t> index = read_ints(indices);
+  const WorkVector<int64_t> index = read_indices(indices);
   Units u(data.dtype);
   const Tensor from = u.enter(data);
   Tensor& y = u.out(c, 0, indices.dims);
@@ -156,7 +157,7 @@ IndexTuples::IndexTuples(const Tensor& data, const Tensor& indices, int64_t batc
   inner = element_count(of.subspan(b + static_cast<size_t>(depth)));
   const int64_t batches = element_count(in.first(b)), each = element_count(in.subspan(b, in.size() - 1 - b));
   const int64_t block = b == 0 ? 0 : strides[b - 1];
-  const std::vector<int64_t> index = read_ints(indices);
+  const WorkVector<int64_t> index = read_indices(indices);
   offsets.reserve(static_cast<size_t>(checked_mul(batches, each)));
   size_t at = 0;
   for (int64_t n = 0; n < batches; ++n) {
@@ -167,6 +168,16 @@ IndexTuples::IndexTuples(const Tensor& data, const Tensor& indices, int64_t batc
       offsets.push_back(offset);
     }
   }
+}
+
+WorkVector<int64_t> read_indices(const Tensor& t) {
+  if (!is_integer(t.dtype)) fail("integers are needed here, not {}", onnx_name(t.dtype));
+  WorkVector<int64_t> out(static_cast<size_t>(t.count()));
+  if (t.dtype == DType::I64 && !out.empty())
+    std::memcpy(out.data(), t.bytes().data(), t.byte_size());
+  else
+    for (size_t i = 0; i < out.size(); ++i) out[i] = t.as_i64(static_cast<int64_t>(i));
+  return out;
 }
 
 void register_gather(OpRegistry& r) {

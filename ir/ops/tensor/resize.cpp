@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "ir/base/parallel.h"
+#include "ir/base/work_vector.h"
 #include "ir/ops/complex_types.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/nn/attention_inputs.h"
@@ -71,8 +72,8 @@ struct Axis {
 // Taps of every output place: source indices and weights, `width` of each.
 struct Taps {
   int64_t width = 1;
-  std::vector<int64_t> index;
-  std::vector<double> weight;
+  WorkVector<int64_t> index;
+  WorkVector<double> weight;
   std::vector<bool> outside;  // tf_crop_and_resize: beyond the source
 };
 

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ir/base/work_vector.h"
+#include "ir/ops/dispatch.h"
 #include "ir/ops/complex_types.h"
 #include "ir/ops/int_math.h"
 #include "ir/ops/op_def.h"
@@ -89,7 +91,7 @@ void eval_scatter_elements(EvalCtx& c) {
   for (size_t k = 0; k < data.dims.size(); ++k)
     if (k != axis && indices.dims[k] > data.dims[k])
       fail("axis {} of the indices has size {}, data has {}", k, indices.dims[k], data.dims[k]);
-  const std::vector<int64_t> index = read_ints(indices);
+  const WorkVector<int64_t> index = read_indices(indices);
   auto strides = row_major(data.dims);
   const int64_t step = strides[axis], size = data.dims[axis];
   strides[axis] = 0;

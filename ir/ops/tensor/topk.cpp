@@ -5,6 +5,8 @@
 #include <numeric>
 
 #include "ir/base/parallel.h"
+#include "ir/base/work_vector.h"
+#include "ir/ops/dispatch.h"
 #include "ir/ops/complex_types.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
@@ -62,7 +64,7 @@ void eval_topk(EvalCtx& c) {
     const auto v = values.mutable_data<T>();
     const auto at = indices.mutable_data<int64_t>();
     parallel_for(outer * inner, std::max<int64_t>(1, (1 << 14) / n), [&](int64_t begin, int64_t end) {
-      std::vector<int64_t> order(static_cast<size_t>(n));
+      WorkVector<int64_t> order(static_cast<size_t>(n));
       for (int64_t row = begin; row < end; ++row) {
         const int64_t base = row / inner * n * inner + row % inner,
                       to = row / inner * k * inner + row % inner;
@@ -143,7 +145,7 @@ void eval_unique(EvalCtx& c) {
   const int64_t n = all[axis], outer = element_count(all.first(axis)),
                 inner = element_count(all.subspan(axis + 1));
 
-  std::vector<int64_t> order(static_cast<size_t>(n)), group(order.size()), first, counts;
+  WorkVector<int64_t> order(static_cast<size_t>(n)), group(order.size()), first, counts;
   std::iota(order.begin(), order.end(), 0);
   const auto run = [&](const auto& get) {
     const auto compare = [&](int64_t a, int64_t b) { return compare_slices(outer, inner, n, a, b, get); };
@@ -169,12 +171,12 @@ void eval_unique(EvalCtx& c) {
     });
 
   if (c.attrs().i("sorted", 1) == 0) {  // in order of first appearance
-    std::vector<int64_t> by_place(first.size()), rank(first.size());
+    WorkVector<int64_t> by_place(first.size()), rank(first.size());
     std::iota(by_place.begin(), by_place.end(), 0);
-    const auto at = [](const std::vector<int64_t>& v, int64_t i) { return v[static_cast<size_t>(i)]; };
+    const auto at = [](const auto& v, int64_t i) { return v[static_cast<size_t>(i)]; };
     std::sort(by_place.begin(), by_place.end(),
               [&](int64_t a, int64_t b) { return at(first, a) < at(first, b); });
-    std::vector<int64_t> f, k;
+    WorkVector<int64_t> f, k;
     for (size_t i = 0; i < by_place.size(); ++i) {
       rank[static_cast<size_t>(by_place[i])] = static_cast<int64_t>(i);
       f.push_back(at(first, by_place[i]));
@@ -196,9 +198,12 @@ void eval_unique(EvalCtx& c) {
     copy_strided(from.dtype, y.mutable_bytes().data(), from.bytes().data(),
                  {box, to, strides, static_cast<int64_t>(i) * to[axis], first[i] * strides[axis]});
   u.finish(c, 0, y);
-  if (c.wants(1)) c.set(1, Tensor::of_i64(std::move(first)));
-  if (c.wants(2)) c.set(2, Tensor::of_i64(std::move(group)));
-  if (c.wants(3)) c.set(3, Tensor::of_i64(std::move(counts)));
+  const auto give = [&](size_t i, const WorkVector<int64_t>& v) {
+    if (c.wants(i)) c.set(i, Tensor::of<int64_t>(DType::I64, {static_cast<int64_t>(v.size())}, v));
+  };
+  give(1, first);
+  give(2, group);
+  give(3, counts);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "ir/base/parallel.h"
+#include "ir/base/work_vector.h"
 #include "ir/ops/broadcast.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
@@ -143,7 +144,7 @@ void infer_non_zero(InferCtx& c) {
 
 void eval_non_zero(EvalCtx& c) {
   const Tensor& x = c.raw(0);
-  std::vector<int64_t> hits;
+  WorkVector<int64_t> hits;
   const int64_t n = x.count();
   if (x.dtype == DType::String) {
     for (int64_t i = 0; i < n; ++i)
