@@ -109,7 +109,10 @@ struct Executor::Impl {
     planned_at = m.edits();
   }
   void refresh() {
-    if (planned_at != m.edits()) reset();
+    if (planned_at != m.edits()) {
+      reset();
+      live.drop();
+    }
     live.clear();
     depth = 0;
     run_start = Clock::now();
@@ -228,14 +231,18 @@ struct Executor::Impl {
     c.seed = hash_combine(options.seed, stream);
     c.max_iterations = options.max_iterations;
     c.max_bytes = live.left();
-    // What runs once is not worth packing; what is kept would not count against a limit.
-    const bool again = step.memory && options.max_bytes == 0 && std::exchange(step.memory->ran, true);
-    const KeptOperands::Scope kept(again ? &step.memory->constants : nullptr);
+    StepMemory* const memory = step.memory.get();
+    const bool again = memory != nullptr && std::exchange(memory->ran, true);  // what runs once is not packed
+    const bool room =  // under a limit a small part of it: later runs may need the rest
+        again && (c.max_bytes == 0 || c.max_bytes / 8 > memory->constants.constant_bytes());
+    const int64_t before = room ? memory->constants.kept_bytes() : 0;
+    const KeptOperands::Scope kept(room ? &memory->constants : nullptr);
     const BufferLimit limit(c.max_bytes);
     if (is_gradient(n))
       eval_gradient(*instance.model, c, options.precise);
     else
       step.def->eval(c);
+    if (room) live.keep(memory->constants.kept_bytes() - before);
     return std::move(c.results());
   }
 

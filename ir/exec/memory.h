@@ -14,7 +14,8 @@ class LiveBytes {
 
   void add(const Datum& d) {
     if (limit_ > 0) count(d, 1);
-    if (limit_ > 0 && bytes_ > limit_) fail("{} bytes are in use, the memory limit is {}", bytes_, limit_);
+    if (limit_ > 0 && bytes_ + kept_ > limit_)
+      fail("{} bytes are in use, the memory limit is {}", bytes_ + kept_, limit_);
   }
   void remove(const Datum& d) {
     if (limit_ > 0) count(d, -1);
@@ -23,8 +24,11 @@ class LiveBytes {
     bytes_ = 0;
     held_.clear();
   }
+  // Held until drop(), whatever is cleared.
+  void keep(int64_t bytes) { kept_ += bytes; }
+  void drop() { kept_ = 0; }
   // Of the limit; 0 = no limit.
-  int64_t left() const { return limit_ > 0 ? std::max<int64_t>(limit_ - bytes_, 1) : 0; }
+  int64_t left() const { return limit_ > 0 ? std::max<int64_t>(limit_ - bytes_ - kept_, 1) : 0; }
 
  private:
   struct Storage {
@@ -52,7 +56,7 @@ class LiveBytes {
   }
 
   int64_t limit_;
-  int64_t bytes_ = 0;
+  int64_t bytes_ = 0, kept_ = 0;
   std::unordered_map<const void*, Storage> held_;
 };
 

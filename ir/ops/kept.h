@@ -11,7 +11,14 @@ namespace lathe {
 
 class KeptOperands {
  public:
-  void add(const Tensor& constant) { operands_.push_back({constant.bytes(), nullptr}); }
+  struct Kept {
+    std::shared_ptr<const void> made;
+    int64_t bytes = 0;  // of it
+  };
+
+  void add(const Tensor& constant) { operands_.push_back({constant.bytes(), {}}); }
+  int64_t constant_bytes() const;
+  int64_t kept_bytes() const;
 
   // While one lives, kernels on its thread find these. Null: none, whatever an outer one holds.
   class Scope {
@@ -26,12 +33,12 @@ class KeptOperands {
   };
 
   // Room for what is made of t, the same in every run; null where t is none of the running node's constants.
-  static std::shared_ptr<const void>* find(const Tensor& t);
+  static Kept* find(const Tensor& t);
 
  private:
   struct Operand {
     std::span<const std::byte> bytes;
-    std::shared_ptr<const void> made;
+    Kept kept;
   };
   std::vector<Operand> operands_;
 };

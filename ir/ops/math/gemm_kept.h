@@ -14,8 +14,11 @@ template <class T>
 void gemm_kept(const Gemm<T>& g, const T* a, const Tensor& b, T* c) {
   if constexpr (std::is_floating_point_v<T>) {
     if (auto* kept = packs_b(g) ? KeptOperands::find(b) : nullptr) {
-      if (*kept == nullptr) *kept = pack_b(g, convert(b, dtype_of<T>).template data<T>().data());
-      const auto& packed = *static_cast<const PackedB*>(kept->get());
+      if (kept->made == nullptr) {
+        const auto made = pack_b(g, convert(b, dtype_of<T>).template data<T>().data());
+        *kept = {made, static_cast<int64_t>(made->panels.byte_size())};
+      }
+      const auto& packed = *static_cast<const PackedB*>(kept->made.get());
       if (packed.panels.dtype == dtype_of<T> && packed.n == g.n && packed.k == g.k &&
           packed.trans == g.trans_b)
         return gemm_packed(g, a, packed, c);
