@@ -100,9 +100,9 @@ def main() -> int:
     a.bin = a.bin.resolve()
     everything = {"machine": peers.machine(), "threads": a.threads, "models": {}}
     print(f"{'model':24} {'lathe ms':>9} {'ort ms':>9} {'ratio':>6} {'(from-to)':>12} {'lathe MB':>9} {'ort MB':>7} {'ratio':>6}")
-    for name in peers.names(a.only, a.models) if a.only else DEFAULT:
+    for name in peers.names(a.only, a.models, []) if a.only else DEFAULT:
         with tempfile.TemporaryDirectory(prefix="lathe-exec-") as work:
-            row = everything["models"][name] = compare(peers.find(name, a.models), a, pathlib.Path(work))
+            row = everything["models"][name] = compare(peers.find(name, a.models, []), a, pathlib.Path(work))
         t, m = row["p50_ms"], row["peak_mb"]
         span = f"{t['least']:.2f}-{t['largest']:.2f}"
         print(f"{name:24} {t['lathe']:9.2f} {t['ort']:9.2f} {t['ratio']:6.2f} {span:>12} {m['lathe']:9.0f} {m['ort']:7.0f} "
