@@ -3,8 +3,8 @@
 #include <cstring>
 
 #include "ir/base/work_vector.h"
-#include "ir/ops/dispatch.h"
 #include "ir/ops/complex_types.h"
+#include "ir/ops/dispatch.h"
 #include "ir/ops/int_math.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"

@@ -6,8 +6,8 @@
 
 #include "ir/base/parallel.h"
 #include "ir/base/work_vector.h"
-#include "ir/ops/dispatch.h"
 #include "ir/ops/complex_types.h"
+#include "ir/ops/dispatch.h"
 #include "ir/ops/op_def.h"
 #include "ir/ops/tensor/args.h"
 #include "ir/ops/tensor/strided.h"
