@@ -14,7 +14,9 @@ add_compile_options(-Wall -Wextra -Werror -ffp-contract=off)
 add_link_options(-Wl,--as-needed)
 
 if(LATHE_SANITIZE)
-  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1)
+  # g++ takes the sanitizers' own code for uses of what is not set.
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1
+                        -Wno-maybe-uninitialized)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
