@@ -71,9 +71,7 @@ TEST(Executor, OneSymbolIsOneSize) {
   const ValueId x = input(m, m.main(), "x", t);
   input(m, m.main(), "z", t);
   m.add_output(m.main(), x, {"y", {}, nullptr});
-  EXPECT_THAT(error_of([&] {
-                Executor(m).run(std::vector<Datum>{floats({1}, {1}), floats({2}, {1, 2})});
-              }),
+  EXPECT_THAT(error_of([&] { Executor(m).run(std::vector<Datum>{floats({1}, {1}), floats({2}, {1, 2})}); }),
               HasSubstr("'z' has n = 2"));
 }
 

@@ -39,8 +39,8 @@ namespace {
 void infer_rotary_embedding(InferCtx& c) {
   const Shape* s = c.shape(0);
   // Without positions the caches hold a row for each place of each item of the batch.
-  if (const Shape* cache = c.shape(1); s != nullptr && cache != nullptr && !c.has(3) && s->size() >= 3 &&
-                                       cache->size() == 3) {
+  if (const Shape* cache = c.shape(1);
+      s != nullptr && cache != nullptr && !c.has(3) && s->size() >= 3 && cache->size() == 3) {
     must_equal(c, (*s)[0], (*cache)[0]);
     must_equal(c, (*s)[s->size() - 2], (*cache)[1]);
   }

@@ -20,8 +20,7 @@ C sum_of(int64_t n, Term&& term) {
     if (n <= kBlock) return row_reduce(n, C{0}, term, add);
     double total = 0;
     for (int64_t at = 0; at < n; at += kBlock)
-      total += row_reduce(
-          std::min(kBlock, n - at), C{0}, [&](int64_t i) { return term(at + i); }, add);
+      total += row_reduce(std::min(kBlock, n - at), C{0}, [&](int64_t i) { return term(at + i); }, add);
     return static_cast<C>(total);
   } else {
     return row_reduce(n, C{0}, term, add);
@@ -46,8 +45,7 @@ struct Mean {
 struct Prod {
   template <class C>
   static C row(const C* x, int64_t n) {
-    return row_reduce(
-        n, C{1}, [x](int64_t i) { return x[i]; }, [](C a, C b) { return wrap_mul(a, b); });
+    return row_reduce(n, C{1}, [x](int64_t i) { return x[i]; }, [](C a, C b) { return wrap_mul(a, b); });
   }
 };
 // Of no elements: minus infinity, or the type's lowest value. NaN wins.
