@@ -105,7 +105,7 @@ std::vector<std::string>& Tensor::mutable_strings() { return *strings_; }
 bool Tensor::is_aligned() const {
   const int bits = bit_width(dtype);
   const size_t unit = bits == 128 ? 8 : bits < 8 ? 1 : static_cast<size_t>(bits) / 8;
-  return reinterpret_cast<uintptr_t>(bytes_.data()) % unit == 0;
+  return bytes_.empty() || reinterpret_cast<uintptr_t>(bytes_.data()) % unit == 0;
 }
 
 Tensor Tensor::aligned() const {

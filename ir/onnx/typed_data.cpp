@@ -155,7 +155,7 @@ Tensor decode_typed(Bytes message, uint32_t number, DType dtype, std::vector<int
       }
       out += unit;
     } else if (fixed) {
-      std::memcpy(out, f.payload.data(), f.payload.size());
+      if (!f.payload.empty()) std::memcpy(out, f.payload.data(), f.payload.size());
       out += f.payload.size();
     } else {
       for (Reader r(f.payload); !r.at_end(); out += unit) store_varint(dtype, out, unit, r.varint());
