@@ -2,7 +2,6 @@
 #include "passes/all_passes.h"
 
 #include "passes/core/pass.h"
-#include "passes/quant/quant_passes.h"
 
 namespace lathe {
 

@@ -52,6 +52,8 @@ PassDef fuse_rms_norm();
 PassDef fuse_skip_layer_norm();
 
 // quant/
+PassDef quant2();
 PassDef quant4();
+PassDef quant8();
 
 }  // namespace lathe

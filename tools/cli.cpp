@@ -10,6 +10,8 @@
 #include <iostream>
 #include <new>
 
+#include "ir/base/parse.h"
+
 namespace lathe::cli {
 namespace {
 
@@ -161,6 +163,14 @@ std::string scaled(double x, const std::array<const char*, 6>& units) {
 }
 
 }  // namespace
+
+std::pair<std::string, int64_t> dim_size(const std::string& text) {
+  const size_t at = text.find('=');
+  const auto size =
+      at == std::string::npos ? std::nullopt : parse_number<int64_t>(std::string_view(text).substr(at + 1));
+  if (!size || *size < 0 || at == 0) fail_usage("--dim needs NAME=SIZE, not '{}'", text);
+  return {text.substr(0, at), *size};
+}
 
 std::string human_bytes(double bytes) { return scaled(bytes, {"B", "kB", "MB", "GB", "TB", "PB"}); }
 std::string human_count(double count) { return scaled(count, {"", "k", "M", "G", "T", "P"}); }

@@ -2,9 +2,11 @@
 // the right exit code, terminal habits.
 #pragma once
 #include <boost/program_options.hpp>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ir/base/error.h"
@@ -67,6 +69,9 @@ class Progress {
 std::string human_bytes(double bytes);      // "90.4 MB" (powers of 1000, as file managers show)
 std::string human_count(double count);      // "22.7 M"
 std::string human_seconds(double seconds);  // "0.41 s", "12 ms"
+
+// "NAME=SIZE", the value of a --dim option.
+std::pair<std::string, int64_t> dim_size(const std::string& text);
 
 std::string version();
 

@@ -10,7 +10,6 @@
 #include "ir/base/mapped_file.h"
 #include "ir/base/output_file.h"
 #include "ir/base/parallel.h"
-#include "ir/base/parse.h"
 #include "ir/onnx/load.h"
 #include "passes/diff/diff.h"
 #include "tools/cli.h"
@@ -105,11 +104,8 @@ diff::RunOptions run_options(const cli::po::variables_map& v) {
   o.max_bytes = v["max-memory"].as<int64_t>();
   if (v.count("rtol") > 0) o.tolerance = v["rtol"].as<double>();
   for (const std::string& dim : v["dim"].as<Strings>()) {
-    const size_t at = dim.find('=');
-    const auto size =
-        at == std::string::npos ? std::nullopt : parse_number<int64_t>(std::string_view(dim).substr(at + 1));
-    if (!size || *size < 0 || at == 0) fail_usage("--dim needs NAME=SIZE, not '{}'", dim);
-    o.dims[dim.substr(0, at)] = *size;
+    const auto [name, size] = cli::dim_size(dim);
+    o.dims[name] = size;
   }
   return o;
 }

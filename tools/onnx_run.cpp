@@ -40,12 +40,6 @@ const cli::Program kProgram = {
   onnx-run model.onnx --trace --json                 # every value's shape, range and NaN count
 )"};
 
-std::pair<std::string, std::string> split(const std::string& text, const char* option) {
-  const size_t at = text.find('=');
-  if (at == std::string::npos || at == 0) fail_usage("--{} needs NAME=VALUE, not '{}'", option, text);
-  return {text.substr(0, at), text.substr(at + 1)};
-}
-
 // "1,2.5,-3" in the input's own type; its declared shape where that has the right size, else one dim.
 Tensor from_text(const std::string& name, const std::string& text, const Type& type) {
   std::vector<double> values;
@@ -97,7 +91,9 @@ std::map<std::string, Datum> given_inputs(const Model& m, const std::vector<std:
         if (types.contains(name)) out[name] = std::move(t);
       continue;
     }
-    const auto [name, value] = split(spec, "input");
+    const size_t at = spec.find('=');
+    if (at == std::string::npos || at == 0) fail_usage("--input needs NAME=VALUE, not '{}'", spec);
+    const std::string name = spec.substr(0, at), value = spec.substr(at + 1);
     const Type& type = type_of(name);
     out[name] = value.ends_with(".npy") ? read_npy(value) : from_text(name, value, type);
   }
@@ -109,10 +105,8 @@ void seed_inputs(Model& m, std::map<std::string, Datum>& inputs, const std::vect
                  uint64_t seed) {
   Binding binding(Binding::Fill::primes);
   for (const std::string& s : sizes) {
-    const auto [name, text] = split(s, "dim");
-    const auto n = parse_number<int64_t>(text);
-    if (!n || *n < 0) fail_usage("size '{}' of dim '{}' is no number", text, name);
-    binding.set(name, *n);
+    const auto [name, n] = cli::dim_size(s);
+    binding.set(name, n);
   }
   const std::vector<ValueId> ids = m.inputs(m.main());
   const auto& ports = m[m.main()].inputs;

@@ -2,15 +2,8 @@
 
 #include <numbers>
 
+#include "ir/base/clones.h"
 #include "ir/ops/fast_math.h"
-
-// Clones are chosen when the program is loaded, which sanitizers do not survive (their runtime is not set up
-// yet).
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
-#define LATHE_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define LATHE_CLONES
-#endif
 
 namespace lathe {
 

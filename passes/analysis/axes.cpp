@@ -299,6 +299,15 @@ class Analysis {
     out_.steps.push_back({std::move(question), std::move(answer), ok});
   }
 
+  // The size is held: an answer against the axis, which is the verdict's reason too.
+  void hold(AxisVerdict& v, Verdict kind, int64_t size, NodeId by, std::string why, const char* question) {
+    v.kind = kind;
+    v.size = size;
+    v.by = by;
+    v.why = std::move(why);
+    step(question, false, v.why);
+  }
+
   std::string port_list(const std::vector<std::string>& names) const {
     std::string s;
     for (size_t i = 0; i < names.size() && i < 3; ++i)
@@ -351,22 +360,17 @@ class Analysis {
     }
     inputs_step("batch", batch_);
     if (const SolvedSize* s = solved(batch_); s != nullptr && s->value.is_const()) {
-      v.kind = s->value.is_const(1) ? Verdict::clamped : Verdict::fixed;
-      v.size = s->value.value();
-      v.by = s->node;
-      v.why = fmt::format("{} runs only at {} = {}", describe_freezer(s->node), batch_, s->value.str());
-      step("does every node run at other sizes?", false, v.why);
+      hold(v, s->value.is_const(1) ? Verdict::clamped : Verdict::fixed, s->value.value(), s->node,
+           fmt::format("{} runs only at {} = {}", describe_freezer(s->node), batch_, s->value.str()),
+           "does every node run at other sizes?");
       out_.warnings.push_back(
           fmt::format("the batch axis is called '{}' but frozen: run with batch_size={}", batch_, v.size));
       return;
     }
     if (const auto pin = pinned(batch_)) {
       const bool alone = pin->why.find('*') == std::string::npos;
-      v.kind = alone ? Verdict::fixed : Verdict::clamped;
-      v.size = alone ? pin->size : 1;
-      v.by = pin->by;
-      v.why = pin->why;
-      step("does every node run at other sizes?", false, v.why);
+      hold(v, alone ? Verdict::fixed : Verdict::clamped, alone ? pin->size : 1, pin->by, pin->why,
+           "does every node run at other sizes?");
       out_.warnings.push_back(fmt::format(
           "the batch axis is called '{}' but held to a size: run with batch_size={}", batch_, v.size));
       return;
@@ -430,21 +434,15 @@ class Analysis {
     const AxisFact& a = port.axes[*sequence_axis_];
     v.symbol = sequence_symbol_;
     if (a.says == Kind::fixed || a.proven == Kind::fixed) {
-      v.kind = Verdict::fixed;
-      v.size = (a.says == Kind::fixed ? a.said : a.is).value();
-      v.by = a.by;
-      v.why =
-          a.says == Kind::fixed ? fmt::format("'{}' has length {} in the file", port.name, v.size) : a.why;
-      step("may the sequence be of any length?", false, v.why);
+      const int64_t size = (a.says == Kind::fixed ? a.said : a.is).value();
+      hold(v, Verdict::fixed, size, a.by,
+           a.says == Kind::fixed ? fmt::format("'{}' has length {} in the file", port.name, size) : a.why,
+           "may the sequence be of any length?");
       out_.warnings.push_back(fmt::format("the sequence length is fixed: run with length {}", v.size));
       return;
     }
     if (const auto pin = sequence_symbol_.empty() ? std::nullopt : pinned(sequence_symbol_)) {
-      v.kind = Verdict::fixed;
-      v.size = pin->size;
-      v.by = pin->by;
-      v.why = pin->why;
-      step("may the sequence be of any length?", false, v.why);
+      hold(v, Verdict::fixed, pin->size, pin->by, pin->why, "may the sequence be of any length?");
       out_.warnings.push_back(fmt::format(
           "the sequence is called '{}' but held to a size: run with length {}", sequence_symbol_, v.size));
       return;

@@ -19,9 +19,6 @@ struct Range {
   // sizes are symbols.
   std::optional<Dim> top;
 
-  bool bounded() const {
-    return low > -std::numeric_limits<double>::infinity() && high < std::numeric_limits<double>::infinity();
-  }
   bool known() const {
     return low > -std::numeric_limits<double>::infinity() || high < std::numeric_limits<double>::infinity();
   }

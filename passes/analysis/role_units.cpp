@@ -8,34 +8,9 @@
 #include "passes/analysis/roles_match.h"
 
 namespace lathe::roles {
-namespace {
-
-bool is_fused_attention(const Node& n) {
-  return n.type == "Attention" || n.type == "MultiHeadAttention" || n.type == "GroupQueryAttention" ||
-         n.type == "QAttention" || n.type == "PackedAttention" || n.type == "PackedMultiHeadAttention" ||
-         n.type == "DecoderMaskedMultiHeadAttention" || n.type == "SparseAttention";
-}
-
-bool has_weights(const Model& m, NodeId n) {
-  const std::string& t = m[n].type;
-  return is_projection(m, n) || is_fused_attention(m[n]) || t.find("Conv") != std::string::npos ||
-         t == "LSTM" || t == "GRU" || t == "RNN";
-}
-
-}  // namespace
 
 Builder::Builder(const Model& model) : m(model), order(model.nodes(model.main())) {
   for (size_t i = 0; i < order.size(); ++i) place_[order[i]] = i;
-  for (size_t i = order.size(); i-- > 0;)
-    for (const ValueId v : m[order[i]].out)
-      for (const NodeId u : users(v))
-        if (has_weights(m, u) || feeds_.contains(u)) feeds_[order[i]] = true;
-}
-
-Role Builder::role_of(NodeId n) const {
-  const auto it = owner_.find(n);
-  if (it == owner_.end()) return Role::other;
-  return it->second < 0 ? static_cast<Role>(-1 - it->second) : units_[static_cast<size_t>(it->second)].role;
 }
 
 void Builder::add(Unit u, const std::vector<std::pair<NodeId, Part>>& parts) {

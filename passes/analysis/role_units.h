@@ -15,22 +15,18 @@ class Builder {
 
   size_t place(NodeId n) const { return place_.at(n); }
   bool claimed(NodeId n) const { return owner_.contains(n); }
-  Role role_of(NodeId n) const;
   // A unit of these nodes; nodes that another unit has are shared by both and belong to neither's layer.
   void add(Unit u, const std::vector<std::pair<NodeId, Part>>& parts = {});
   // A node of no unit of its own (tables and masks that all layers share).
   void mark(NodeId n, Role r);
   // Data consumers of v.
   std::vector<NodeId> users(ValueId v) const;
-  // Is there a projection, convolution or attention among what is computed from n?
-  bool feeds_weights(NodeId n) const { return feeds_.contains(n); }
   Roles finish();
 
  private:
   std::unordered_map<NodeId, size_t> place_;
   std::unordered_map<NodeId, int32_t> owner_;  // index into units_, or -1 - role where shared or marked
   std::unordered_map<NodeId, Part> parts_;
-  std::unordered_map<NodeId, bool> feeds_;
   std::vector<Unit> units_;
 };
 

@@ -74,9 +74,7 @@ bool PassOptions::flag(std::string_view name) const {
 const std::string& PassOptions::choice(std::string_view name, const std::vector<std::string>& words) const {
   const std::string& s = text(name);
   if (std::find(words.begin(), words.end(), s) != words.end()) return s;
-  std::string known;
-  for (const auto& w : words) known += (known.empty() ? "" : ", ") + w;
-  fail_usage("pass '{}': option '{}' wants one of {}, not '{}'", pass_, name, known, s);
+  fail_usage("pass '{}': option '{}' wants one of {}, not '{}'", pass_, name, fmt::join(words, ", "), s);
 }
 
 const PassDef* find_pass(std::string_view name) {

@@ -32,7 +32,6 @@ struct PipelineReport {
   std::vector<Remark> remarks;
   std::map<std::string, uint64_t> stats;
   uint64_t rejected = 0;
-  double verify_seconds = 0;
 };
 
 struct PipelineHooks {

@@ -19,8 +19,6 @@ struct Alignment {
   // Positions of main's inputs and outputs that belong together.
   std::vector<std::pair<size_t, size_t>> inputs, outputs;
 
-  NodeId partner_of_a(NodeId n) const { return a_to_b[n.v]; }
-  NodeId partner_of_b(NodeId n) const { return b_to_a[n.v]; }
   size_t aligned = 0;  // nodes
 };
 

@@ -15,12 +15,6 @@ bool is_commutative(const Node& n) {
   return def != nullptr && def->commutative;
 }
 
-size_t proper_node_count(const Model& m) {
-  size_t count = 0;
-  for_each_node(m, [&](NodeId n) { count += is_constant_node(m, n) ? 0 : 1; });
-  return count;
-}
-
 Scope::Scope(const Model& m, GraphId g) : m_(&m), g_(g) {
   for (NodeId n = m[g].first; n; n = m[n].next) {
     if (is_constant_node(m, n)) continue;

@@ -63,7 +63,5 @@ class Scope {
 bool is_constant_node(const Model& m, NodeId n);
 // May the first two inputs be swapped?
 bool is_commutative(const Node& n);
-// Nodes of every graph that Constant nodes are not counted among.
-size_t proper_node_count(const Model& m);
 
 }  // namespace lathe::diff

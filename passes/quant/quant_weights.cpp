@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "passes/all_passes.h"
-#include "passes/quant/quant_passes.h"
 #include "passes/quant/weight_only.h"
 
 namespace lathe {

@@ -45,13 +45,19 @@ bool find_weight(const Model& m, ValueId v, WeightSite& s) {
   return s.weight != nullptr;
 }
 
-std::optional<WeightSite> product(const Model& m, NodeId n) {
-  const Node& node = m[n];
+WeightSite site_of(const Model& m, NodeId n, WeightSite::Kind kind, size_t input) {
   WeightSite s;
+  s.kind = kind;
   s.node = n;
   s.taken = {n};
-  s.input = node.input(0);
-  s.result = node.output(0);
+  s.input = m[n].input(input);
+  s.result = m[n].output(0);
+  return s;
+}
+
+std::optional<WeightSite> product(const Model& m, NodeId n) {
+  const Node& node = m[n];
+  WeightSite s = site_of(m, n, WeightSite::Kind::product, 0);
   if (node.is("Gemm")) {
     if (node.attrs.f("alpha", 1) != 1 || node.attrs.f("beta", 1) != 1)
       s.refusal = "alpha or beta is not 1";
@@ -94,12 +100,7 @@ bool all_are(const std::vector<int64_t>& v, int64_t x) {
 std::optional<WeightSite> conv(const Model& m, NodeId n) {
   const Node& node = m[n];
   if (!node.is("Conv") || !node.input(0) || !node.input(1)) return std::nullopt;
-  WeightSite s;
-  s.kind = WeightSite::Kind::conv;
-  s.node = n;
-  s.taken = {n};
-  s.input = node.input(0);
-  s.result = node.output(0);
+  WeightSite s = site_of(m, n, WeightSite::Kind::conv, 0);
   s.stored = node.input(1);
   const Tensor* w = m.constant(s.stored);
   if (w == nullptr || w->rank() != 4 || w->dims[2] != 1 || w->dims[3] != 1 || !s.result) return std::nullopt;
@@ -122,15 +123,10 @@ std::optional<WeightSite> table(const Model& m, NodeId n) {
   const Node& node = m[n];
   if (!node.is("Gather") || node.attrs.i("axis", 0) != 0 || !node.input(0) || !node.input(1))
     return std::nullopt;
-  WeightSite s;
-  s.kind = WeightSite::Kind::table;
-  s.node = n;
-  s.taken = {n};
+  WeightSite s = site_of(m, n, WeightSite::Kind::table, 1);
   s.stored = node.input(0);
-  s.input = node.input(1);
   s.weight = m.constant_ptr(s.stored);
   s.transposed = true;
-  s.result = node.output(0);
   if (!s.weight || s.weight->rank() != 2) return std::nullopt;
   return s;
 }

@@ -2,9 +2,9 @@
 #include "passes/shape/dims.h"
 
 #include <algorithm>
-#include <charconv>
 #include <sstream>
 
+#include "ir/base/parse.h"
 #include "ir/core/walk.h"
 #include "passes/all_passes.h"
 #include "passes/analysis/axes.h"
@@ -44,8 +44,7 @@ void bind_dim(PassContext& ctx, const std::string& rule, const std::string& name
 // The remark of a name that is not there has no node: the first stands for the model.
 void not_there(PassContext& ctx, const std::string& rule, const std::string& name) {
   const NodeId first = ctx.model[ctx.model.main()].first;
-  std::string known;
-  for (const std::string& n : dim_names(ctx.model)) known += (known.empty() ? "" : ", ") + n;
+  const std::string known = fmt::format("{}", fmt::join(dim_names(ctx.model), ", "));
   if (first)
     ctx.missed(
         rule, first,
@@ -90,12 +89,10 @@ PassDef bind_dims() {
   p.options = {{"NAME", "the size of the symbolic dim of that name", ""}};
   p.run = [](PassContext& ctx, const PassOptions& o) {
     for (const auto& [name, text] : own_names(o)) {
-      int64_t size = 0;
-      const auto end = std::from_chars(text.data(), text.data() + text.size(), size);
-      if (end.ec != std::errc{} || end.ptr != text.data() + text.size() || size < 0)
-        fail_usage("pass 'bind-dims': '{}' wants a size, not '{}'", name, text);
+      const auto size = parse_number<int64_t>(text);
+      if (!size || *size < 0) fail_usage("pass 'bind-dims': '{}' wants a size, not '{}'", name, text);
       if (has_dim(ctx.model, name))
-        bind_dim(ctx, "bind-dims", name, size);
+        bind_dim(ctx, "bind-dims", name, *size);
       else
         not_there(ctx, "bind-dims", name);
     }

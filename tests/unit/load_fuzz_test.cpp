@@ -10,9 +10,12 @@
 #include "ir/onnx/load.h"
 #include "ir/onnx/save.h"
 #include "tests/support/bad_models.h"
+#include "tests/support/spoil.h"
 
 namespace lathe {
 namespace {
+
+using namespace std::string_view_literals;
 
 using namespace test;
 
@@ -45,15 +48,12 @@ std::string mutate(std::string s, Rng& rng, const std::vector<std::string>& all)
   };
   for (int64_t n = rng.integer(1, 2); n > 0 && !s.empty(); --n) {
     const size_t i = std::min(at(s), s.size() - 1);
-    switch (rng.integer(0, 6)) {
+    const int64_t how = rng.integer(0, 6);
+    switch (how) {
       case 0:
-        s[i] = static_cast<char>(s[i] ^ (1 << rng.integer(0, 7)));
-        break;
       case 1:
-        s[i] = static_cast<char>(rng.integer(0, 255));
-        break;
       case 2:
-        s[i] = "\x00\x7f\x80\xff\x01"[rng.integer(0, 4)];
+        s[i] = spoiled(s[i], how, rng, "\x00\x7f\x80\xff\x01"sv);
         break;
       case 3:
         s.erase(i, static_cast<size_t>(rng.integer(1, 8)));

@@ -18,9 +18,12 @@
 #include "ir/onnx/save.h"
 #include "ir/ops/infer.h"
 #include "passes/core/pipeline.h"
+#include "tests/support/spoil.h"
 
 namespace lathe {
 namespace {
+
+using namespace std::string_view_literals;
 
 std::string read_sample() {
   const auto file = MappedFile::open("samples/models/tiny-bert.onnx");
@@ -54,15 +57,12 @@ size_t pick(Rng& rng, size_t count) {
 std::string mutate(std::string s, const std::vector<size_t>& at, Rng& rng) {
   for (int64_t n = rng.integer(1, 4); n > 0; --n) {
     const size_t i = at[pick(rng, at.size())];
-    switch (rng.integer(0, 4)) {
+    const int64_t how = rng.integer(0, 4);
+    switch (how) {
       case 0:
-        s[i] = static_cast<char>(s[i] ^ (1 << rng.integer(0, 7)));
-        break;
       case 1:
-        s[i] = static_cast<char>(rng.integer(0, 255));
-        break;
       case 2:
-        s[i] = "\x00\x01\x02\x03\x7f\x80\xff"[rng.integer(0, 6)];
+        s[i] = test::spoiled(s[i], how, rng, "\x00\x01\x02\x03\x7f\x80\xff"sv);
         break;
       default: {  // a piece of one place in another: names, types and attributes meet where they should not
         const size_t from = at[pick(rng, at.size())], size = pick(rng, 24) + 1;

@@ -6,6 +6,7 @@
 #include "tools/cli.h"
 #include "tools/diff/html_assets.h"
 #include "tools/diff/picture.h"
+#include "tools/diff/writer.h"
 
 namespace lathe::cli {
 namespace {
@@ -14,7 +15,7 @@ constexpr size_t kPanels = 40, kPlaces = 200, kLines = 120, kRows = 2000;
 
 std::string bytes(int64_t n) { return human_bytes(static_cast<double>(n)); }
 
-class Html {
+class Html : Writer {
  public:
   explicit Html(const DiffInput& in) : in_(in), d_(in.d) {}
 
@@ -56,11 +57,6 @@ class Html {
   }
 
  private:
-  template <class... Args>
-  void put(fmt::format_string<Args...> format, Args&&... args) {
-    fmt::format_to(std::back_inserter(out_), format, std::forward<Args>(args)...);
-  }
-
   void card(const char* name, const std::string& value, const std::string& note) {
     put("<div class=\"card\"><b>{}</b><span>{}</span><small>{}</small></div>", value, name, note);
   }
@@ -219,7 +215,6 @@ class Html {
 
   const DiffInput& in_;
   const diff::Diff& d_;
-  std::string out_;
 };
 
 }  // namespace

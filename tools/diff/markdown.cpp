@@ -5,6 +5,7 @@
 
 #include "tools/cli.h"
 #include "tools/diff/text.h"
+#include "tools/diff/writer.h"
 
 namespace lathe::cli {
 namespace {
@@ -35,7 +36,7 @@ std::string percent(int64_t before, int64_t after) {
   return fmt::format("{:+.{}f} %", p, p > -10 && p < 10 ? 1 : 0);
 }
 
-class Markdown {
+class Markdown : Writer {
  public:
   explicit Markdown(const DiffInput& in) : in_(in), d_(in.d) {}
 
@@ -63,10 +64,6 @@ class Markdown {
   }
 
  private:
-  template <class... Args>
-  void put(fmt::format_string<Args...> format, Args&&... args) {
-    fmt::format_to(std::back_inserter(out_), format, std::forward<Args>(args)...);
-  }
   void open(const std::string& title) { put("\n<details><summary>{}</summary>\n\n", title); }
   void close() { put("\n</details>\n"); }
 
@@ -232,7 +229,6 @@ class Markdown {
 
   const DiffInput& in_;
   const diff::Diff& d_;
-  std::string out_;
 };
 
 }  // namespace

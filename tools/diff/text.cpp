@@ -8,6 +8,7 @@
 #include <map>
 
 #include "tools/cli.h"
+#include "tools/diff/writer.h"
 
 namespace lathe::cli {
 namespace {
@@ -33,7 +34,7 @@ Paint paint() {
   return p;
 }
 
-class Text {
+class Text : Writer {
  public:
   Text(const DiffInput& in, bool verbose) : in_(in), d_(in.d), verbose_(verbose), p_(paint()) {}
 
@@ -54,10 +55,6 @@ class Text {
   }
 
  private:
-  template <class... Args>
-  void put(fmt::format_string<Args...> format, Args&&... args) {
-    fmt::format_to(std::back_inserter(out_), format, std::forward<Args>(args)...);
-  }
   void section(const std::string& title) { put("\n{}{}{}\n", p_.bold, title, p_.reset); }
   void minus(const std::string& s) { put("  {}- {}{}\n", p_.red, s, p_.reset); }
   void plus(const std::string& s) { put("  {}+ {}{}\n", p_.green, s, p_.reset); }
@@ -274,7 +271,6 @@ class Text {
   const diff::Diff& d_;
   bool verbose_;
   Paint p_;
-  std::string out_;
 };
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -137,18 +136,10 @@ Sizes choose_sizes(const Model& m, const std::string& given, std::string& assume
     const size_t end = std::min(given.find(',', at), given.size());
     const std::string item = given.substr(at, end - at);
     at = end + 1;
-    const size_t eq = item.find('=');
-    int64_t n = 0;
-    const char* stop = item.data() + item.size();
-    if (eq == std::string::npos || std::from_chars(item.data() + eq + 1, stop, n).ptr != stop || n < 0)
-      fail_usage("--dim: '{}' is not NAME=SIZE", item);
-    const std::string name = item.substr(0, eq);
-    if (std::find(names.begin(), names.end(), name) == names.end()) {
-      std::string known;
-      for (const auto& k : names) known += (known.empty() ? "" : ", ") + k;
+    const auto [name, n] = cli::dim_size(item);
+    if (std::find(names.begin(), names.end(), name) == names.end())
       fail_usage("--dim: the model has no symbolic size '{}'{}", name,
-                 known.empty() ? "" : fmt::format(" (it has {})", known));
-    }
+                 names.empty() ? "" : fmt::format(" (it has {})", fmt::join(names, ", ")));
     sizes[name] = n;
   }
   for (const std::string& name : names) {

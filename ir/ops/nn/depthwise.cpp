@@ -6,14 +6,9 @@
 #include <algorithm>
 #include <span>
 
+#include "ir/base/clones.h"
 #include "ir/base/parallel.h"
 #include "ir/base/work_vector.h"
-
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
-#define LATHE_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define LATHE_CLONES
-#endif
 
 namespace lathe {
 namespace {

@@ -5,15 +5,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "ir/base/clones.h"
 #include "ir/base/narrow_types.h"
 #include "passes/quant/scheme.h"
-
-// Two builds of a hot loop, chosen at start-up. Without contraction both give the same bits.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define LATHE_CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define LATHE_CLONES
-#endif
 
 namespace lathe {
 
