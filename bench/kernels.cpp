@@ -90,7 +90,7 @@ void conv(benchmark::State& state) {
   attrs.set("pads", std::vector<int64_t>(4, kernel / 2));
   run_constant(state, "Conv", std::move(attrs), normal({1, channels, size, size}),
                normal({channels, channels / group, kernel, kernel}),
-               2.0 * static_cast<double>(channels * channels / group * size * size * kernel * kernel));
+               2.0 * static_cast<double>(channels * (channels / group) * size * size * kernel * kernel));
 }
 BENCHMARK(conv)
     ->ArgNames({"channels", "size", "kernel", "group"})

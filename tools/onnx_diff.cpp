@@ -49,13 +49,14 @@ class MappedPages {
       if (const Tensor* t = m[ValueId{i}].constant.get(); t != nullptr && t->spelling) add(t->spelling->file);
   }
   void drop(std::span<const std::byte> bytes) const {
-    constexpr uintptr_t kPage = 4096;
+    constexpr size_t kPage = 4096;
     for (const auto& file : files_) {
       const std::span<const std::byte> all = file->bytes();
       if (bytes.data() < all.data() || bytes.data() + bytes.size() > all.data() + all.size()) continue;
-      const uintptr_t first = (reinterpret_cast<uintptr_t>(bytes.data()) + kPage - 1) / kPage * kPage;
-      const uintptr_t last = reinterpret_cast<uintptr_t>(bytes.data() + bytes.size()) / kPage * kPage;
-      if (last > first) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+      const auto begin = static_cast<size_t>(bytes.data() - all.data());  // a mapping starts with a page
+      const size_t first = (begin + kPage - 1) / kPage * kPage;
+      const size_t last = (begin + bytes.size()) / kPage * kPage;
+      if (last > first) ::madvise(const_cast<std::byte*>(all.data()) + first, last - first, MADV_DONTNEED);
     }
   }
 

@@ -164,7 +164,7 @@ Tensor decode_npy(std::span<const std::byte> bytes, const std::string& label) {
   if (order == '>') fail("{}: big-endian arrays are not supported", label);
   const bool fortran = after_key(head, "fortran_order", label).starts_with("True");
   std::vector<int64_t> dims = shape_of(head, label);
-  if (descr.starts_with("U")) {
+  if (descr.starts_with('U')) {
     if (fortran && dims.size() > 1) fail("{}: column-major strings are not supported", label);
     return decode_strings(data, std::move(dims), number(descr.substr(1), label), label);
   }

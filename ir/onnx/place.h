@@ -20,7 +20,7 @@ class PlaceScope {
       if (!name_.empty()) text += ' ' + quote(name_);
       if (!op_.empty()) text += " (" + quote(op_, 40) + ")";
       trace_ = trace_.empty() ? text : text + ", " + trace_;
-    } catch (...) {  // out of memory while unwinding: the message goes without its place
+    } catch (...) {  // NOLINT(bugprone-empty-catch): out of memory while unwinding, the place goes untold
     }
   }
   PlaceScope(const PlaceScope&) = delete;

@@ -32,7 +32,7 @@ std::string one_line(const std::string& message) {
 template <class Proto>
 Proto parse(std::string_view text) {
   const std::string owned(text);
-  onnx::OnnxParser parser(owned.c_str());
+  onnx::OnnxParser parser(owned);
   Proto proto;
   const auto status = parser.Parse(proto);
   if (!status.IsOK()) fail("ONNX text, {}", one_line(status.ErrorMessage()));

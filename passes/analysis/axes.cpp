@@ -129,9 +129,8 @@ class Analysis {
         a.by = s != nullptr ? s->node : dropper(v, a.said.symbol_name());
         a.why = a.by ? fmt::format("{} fixes it", describe_freezer(a.by))
                      : "nothing that is computed varies here";
-      } else if (a.says == Kind::fixed && a.proven == Kind::symbolic) {
-        a.why = fmt::format("the file says {}, the graph computes {}", a.said.str(), a.is.str());
-      } else if (a.says == Kind::fixed && a.proven == Kind::fixed && !(a.said == a.is)) {
+      } else if (a.says == Kind::fixed &&
+                 (a.proven == Kind::symbolic || (a.proven == Kind::fixed && !(a.said == a.is)))) {
         a.why = fmt::format("the file says {}, the graph computes {}", a.said.str(), a.is.str());
       }
       p.axes.push_back(std::move(a));

@@ -69,7 +69,7 @@ class Counter {
     if (k.cost.macs.has_unknown() || k.cost.written.has_unknown()) k.known = false;
     c_.unknown_nodes += k.known ? 0 : 1;
     c_.total += k.cost;
-    c_.nodes.push_back(std::move(k));
+    c_.nodes.push_back(k);
   }
 
   // Counted once, however many values and readers share the bytes.

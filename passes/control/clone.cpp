@@ -23,7 +23,8 @@ TensorPtr constant_of(const Node& n) {
   if (n.attrs.has("value_string")) return shared(Tensor::of_strings({}, {n.attrs.s("value_string", "")}));
   if (n.attrs.has("value_strings")) {
     std::vector<std::string> x = n.attrs.strings("value_strings");
-    return shared(Tensor::of_strings({static_cast<int64_t>(x.size())}, std::move(x)));
+    const auto count = static_cast<int64_t>(x.size());
+    return shared(Tensor::of_strings({count}, std::move(x)));
   }
   return nullptr;
 }

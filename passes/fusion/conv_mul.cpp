@@ -6,7 +6,7 @@
 namespace lathe {
 namespace {
 
-Rule conv_mul_rule(std::string name, std::string type, bool constant_first) {
+Rule conv_mul_rule(std::string name, const std::string& type, bool constant_first) {
   const Var y, c;
   const Pat linear = linear_op(y, false);
   return {.name = std::move(name),

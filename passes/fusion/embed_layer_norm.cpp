@@ -28,8 +28,10 @@ class EmbedNorm {
   EmbedNorm(PassContext& c, NodeId n) : c_(c), m_(c.model), norm_(n) {}
 
   void run() {
-    if (!sum(m_[norm_].in[0]) || lookups_.size() < 2) return;
     const auto no = [&](std::string why) { c_.missed(kRule, norm_, std::move(why)); };
+    const std::string why_not = sum(m_[norm_].in[0]);
+    if (gathers_ < 2) return;
+    if (!why_not.empty()) return no(why_not);
     if (lookups_.size() > 3) return no("more than three tables are summed");
     const Type& out = m_[m_[norm_].out[0]].type;
     const Shape* shape = out.shape ? &*out.shape : nullptr;
@@ -61,27 +63,39 @@ class EmbedNorm {
   }
 
  private:
-  // The leaves of the sum, if all of them are rows of constant tables.
-  bool sum(ValueId v) {
+  // The leaves of the sum; what stands against them, if not all are rows of constant tables.
+  std::string sum(ValueId v) {
+    constexpr size_t kMost = 9;
+    std::string against;
+    const auto no = [&](std::string why) {
+      if (against.empty()) against = std::move(why);
+    };
     std::vector<ValueId> work{v};
     while (!work.empty()) {
       v = work.back();
       work.pop_back();
-      if (!single_use(m_, v)) return false;
+      if (!single_use(m_, v)) no(other_use(m_, v, nodes_.empty() ? std::vector{norm_} : nodes_));
       const NodeId n = m_[v].def;
-      if (!n || m_.is_hidden(n) || m_[n].parent != m_[norm_].parent || nodes_.size() > 8) return false;
-      if (m_[n].is("Add")) {
+      const bool here = n && !m_.is_hidden(n) && m_[n].parent == m_[norm_].parent;
+      if (nodes_.size() == kMost) {
+        no("more than three tables are summed");
+        break;
+      }
+      if (here && m_[n].is("Add")) {
         work.insert(work.end(), {m_[n].in[1], m_[n].in[0]});
-      } else if (m_[n].is("Gather") && m_[n].attrs.i("axis", 0) == 0) {
-        const Tensor* t = m_.constant(m_[n].in[0]);
-        if (t == nullptr || t->rank() != 2) return false;
-        lookups_.push_back({m_[n].in[0], m_[n].in[1], n, t->dims[0]});
+      } else if (here && m_[n].is("Gather") && m_[n].attrs.i("axis", 0) == 0) {
+        ++gathers_;
+        if (const Tensor* t = m_.constant(m_[n].in[0]); t != nullptr && t->rank() == 2)
+          lookups_.push_back({m_[n].in[0], m_[n].in[1], n, t->dims[0]});
+        else
+          no(fmt::format("table '{}' is not a constant matrix", m_[m_[n].in[0]].name));
       } else {
-        return false;
+        no(fmt::format("'{}' is not read from a table", m_[v].name));
+        continue;
       }
       nodes_.push_back(n);
     }
-    return true;
+    return against;
   }
 
   bool counts_from_zero(const Lookup& l, const Shape& out) {
@@ -129,6 +143,7 @@ class EmbedNorm {
   Model& m_;
   NodeId norm_;
   std::vector<Lookup> lookups_;
+  size_t gathers_ = 0;
   std::vector<NodeId> nodes_;
 };
 

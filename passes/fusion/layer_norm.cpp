@@ -62,10 +62,10 @@ Rule layer_norm_rule(std::string name, bool scaled, bool shifted) {
           .emit =
               [=](Builder& b, const Match& m) {
                 b.require_opset("", kLayerNormOpset);
-                const Type type = m.type(v.x);
                 std::vector<ValueId> in{m[v.x]};
                 in.push_back(scaled ? as_vector(b, m[v.scale])
-                                    : b.constant(Tensor::full(type.dtype, {*last_dim(type)}, 1), "ones"));
+                                    : b.constant(Tensor::full(m.type(v.x).dtype, {*last_dim(m.type(v.x))}, 1),
+                                                 "ones"));
                 if (shifted) in.push_back(as_vector(b, m[v.bias]));
                 return b.op("LayerNormalization", std::move(in),
                             attrs({{"axis", int64_t{-1}}, {"epsilon", static_cast<float>(m[v.epsilon])}}));

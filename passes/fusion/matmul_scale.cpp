@@ -30,7 +30,13 @@ class MatMulScale {
       root_ = next;
       y = m_[next].out[0];
     }
-    if (taken_.size() == 1) return;
+    if (taken_.size() == 1) {
+      for (const Use& u : m_[y].uses)
+        if (const auto s = scaling(m_, u.node); s && s->x == y && near_miss_.empty())
+          near_miss_ = other_use(m_, y, {u.node});
+      if (!near_miss_.empty()) c_.missed("matmul-scale", product_, near_miss_);
+      return;
+    }
     const DType dtype = m_[y].type.dtype;
     if (const Refusal why = needs_kernel(c_.settings.target, kMs, "FusedMatMul", dtype))
       return c_.missed("matmul-scale", product_, *why);
@@ -47,10 +53,14 @@ class MatMulScale {
   // Factors and one transpose of the last two axes of operand i.
   void peel(size_t i) {
     ValueId& v = operands_[i];
-    while (m_[v].def && !m_.is_hidden(m_[v].def) && m_[m_[v].def].parent == m_[product_].parent &&
-           single_use(m_, v)) {
+    while (m_[v].def && !m_.is_hidden(m_[v].def) && m_[m_[v].def].parent == m_[product_].parent) {
       const NodeId n = m_[v].def;
-      if (const auto s = scaling(m_, n)) {
+      const auto s = scaling(m_, n);
+      if (!single_use(m_, v)) {
+        if (s || swaps_last_axes(n)) near_miss_ = other_use(m_, v, {taken_.back()});
+        break;
+      }
+      if (s) {
         alpha_ *= s->factor;
         v = s->x;
       } else if (!transposed_[i] && swaps_last_axes(n)) {
@@ -82,6 +92,7 @@ class MatMulScale {
   std::vector<NodeId> taken_;
   ValueId operands_[2];
   bool transposed_[2] = {false, false};
+  std::string near_miss_;
   double alpha_ = 1;
 };
 

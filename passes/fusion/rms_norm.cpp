@@ -40,9 +40,9 @@ Rule rms_norm_rule(std::string name, bool scaled) {
       .emit =
           [=](Builder& b, const Match& m) {
             b.require_opset("", kRmsNormOpset);
-            const Type type = m.type(x);
-            const ValueId s = scaled ? as_vector(b, m[scale])
-                                     : b.constant(Tensor::full(type.dtype, {*last_dim(type)}, 1), "ones");
+            const ValueId s =
+                scaled ? as_vector(b, m[scale])
+                       : b.constant(Tensor::full(m.type(x).dtype, {*last_dim(m.type(x))}, 1), "ones");
             return b.op("RMSNormalization", {m[x], s},
                         attrs({{"axis", int64_t{-1}}, {"epsilon", static_cast<float>(m[epsilon])}}));
           }};

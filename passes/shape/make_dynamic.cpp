@@ -45,7 +45,7 @@ class Repair {
       Model trial = with_symbol(ctx_.model, batch_, old_);
       try {
         analyze_shapes(trial, {.trust_declared = false, .solve = false});
-      } catch (const Error&) {
+      } catch (const Error&) {  // NOLINT(bugprone-empty-catch)
         // Two nodes contradict each other under the symbol: repairs look at the types found so far.
       }
       bool any = false;

@@ -166,6 +166,9 @@ TEST_P(HostileModel, IsRefusedOrCarried) {
   dir.write("m.onnx", bytes);
   const Outcome inspect = run(dir, "onnx-inspect", {"m.onnx"});
   EXPECT_EQ(inspect.code, 0) << inspect.err;
+  const Outcome diff = run(dir, "onnx-diff", {"m.onnx", "m.onnx"});
+  EXPECT_EQ(diff.code, 0) << diff.err;
+  expect_little_memory(diff, bytes.size());
   for (const char* passes : {"--passes=O3,quant4", "--passes=fold,unroll,inline,cse,dce"}) {
     SCOPED_TRACE(passes);
     const Outcome opt = run(dir, "onnx-opt", {"m.onnx", "-o", "out.onnx", "-q", passes});

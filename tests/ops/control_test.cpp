@@ -7,7 +7,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::vector<Datum> run_text(const std::string& text, std::vector<Datum> inputs, ExecOptions options = {}) {
+std::vector<Datum> run_text(const std::string& text, std::vector<Datum> inputs,
+                            const ExecOptions& options = {}) {
   Model m = parse_model(text);
   infer_types(m);
   return Executor(m, options).run(std::move(inputs));

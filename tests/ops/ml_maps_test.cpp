@@ -12,7 +12,7 @@ using Strings = std::vector<std::string>;
 using Int64s = std::vector<int64_t>;
 using AttrList = std::vector<std::pair<std::string, AttrValue>>;
 
-Tensor text(Strings v) { return Tensor::of_strings({static_cast<int64_t>(v.size())}, v); }
+Tensor text(const Strings& v) { return Tensor::of_strings({static_cast<int64_t>(v.size())}, v); }
 
 // One node on one map.
 struct MapRun {

@@ -18,7 +18,7 @@ Tensor ints(DType t, std::vector<int64_t> v) {
   for (size_t i = 0; i < v.size(); ++i) store_i64(t, x.mutable_bytes().data(), static_cast<int64_t>(i), v[i]);
   return x;
 }
-Tensor floats(DType t, std::vector<double> v) { return of(t, {static_cast<int64_t>(v.size())}, v); }
+Tensor floats(DType t, const std::vector<double>& v) { return of(t, {static_cast<int64_t>(v.size())}, v); }
 int64_t lowest(DType t) {
   return is_signed_integer(t) ? std::numeric_limits<int64_t>::min() >> (64 - bit_width(t)) : 0;
 }

@@ -59,7 +59,7 @@ class Maker {
         m_.main(), Tensor::full(DType::F32, vector ? std::vector<int64_t>{1} : std::vector<int64_t>{}, x),
         m_.unique_name("c"));
   }
-  static Attrs attr(std::string name, AttrValue value) {
+  static Attrs attr(const std::string& name, AttrValue value) {
     Attrs a;
     a.set(name, std::move(value));
     return a;

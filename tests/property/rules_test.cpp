@@ -80,7 +80,7 @@ class RuleTest : public testing::Test {
     }
     if (!runs(before)) return std::nullopt;
     Model after = before;
-    const Outcome o = apply(after, rule_);
+    Outcome o = apply(after, rule_);
     EXPECT_EQ(o.rejected, "") << what;
     EXPECT_EQ(check_invariants(after), std::vector<std::string>{}) << what;
     EXPECT_NO_THROW(test_model(before, after, 7)) << what;
@@ -88,7 +88,7 @@ class RuleTest : public testing::Test {
   }
 
   void bend(const Instance& plain, uint64_t seed) {
-    const auto again = [&](InstanceOptions options, const std::string& what) {
+    const auto again = [&](const InstanceOptions& options, const std::string& what) {
       Rng rng(seed, rule_.name);
       check(make_instance(rule_.pattern, options, rng).model, what);
     };

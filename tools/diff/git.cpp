@@ -16,8 +16,6 @@
 #include "ir/base/error.h"
 #include "ir/base/output_file.h"
 
-extern char** environ;
-
 namespace lathe::cli {
 namespace {
 

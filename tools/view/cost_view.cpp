@@ -161,7 +161,7 @@ std::string cost_text(const Model& m, const ModelCost& c, const Roles& r, const 
   std::string out = fmt::format("{}{}{}", p.bold, title, p.reset);
   if (!where.empty()) out += fmt::format("  at {}", where);
   if (!assumed.empty()) out += fmt::format("  {}(--dim {} to choose){}", p.dim, assumed, p.reset);
-  out += "\n";
+  out += '\n';
   const auto row = [&](std::string_view name, const std::string& text, Dim d) {
     const bool symbolic = !d.is_const();
     out += fmt::format("{}{:<12}{} {:<22}{}{}{}\n", p.dim, name, p.reset, text, p.dim,

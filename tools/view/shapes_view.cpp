@@ -46,7 +46,7 @@ std::string shapes_text(const Model& m, const Shapes& s, const Ranges& r, const 
       lines += fmt::format(" {}= {}{}", p.dim, to_string(known->second), p.reset);
     else if (const Range* range = r.find(v); range != nullptr && range->known())
       lines += fmt::format(" {}in {} to {}{}", p.dim, number(range->low), number(range->high), p.reset);
-    lines += "\n";
+    lines += '\n';
   });
   return fmt::format("{}{}{}  {} values, {} of known shape, {} of known rank\n{}", p.bold, title, p.reset,
                      c.values, c.known, c.ranked, lines);

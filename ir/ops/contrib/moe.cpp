@@ -257,7 +257,7 @@ void run_experts(EvalCtx& c, Layers<T>& l, const Tensor* weights, bool over_all)
         py[r.token * hidden + i] += r.weight * out[static_cast<size_t>(t * hidden + i)];
     }
   }
-  set_rounded(c, 0, std::move(y), c.in(0).dtype);
+  set_rounded(c, 0, y, c.in(0).dtype);
 }
 
 void check_experts(const Tensor& w, const Tensor& scores) {

@@ -29,7 +29,7 @@ Geometry geometry_of(const Attrs& attrs, size_t rank, bool ceil_mode) {
   g.dilations = list_of(attrs, "dilations", rank, 1, 1);
   g.pads = list_of(attrs, "pads", 2 * rank, 0, 0);
   const std::string how = attrs.s("auto_pad", "NOTSET");
-  if (how != "" && how != "NOTSET" && how != "VALID" && how != "SAME_UPPER" && how != "SAME_LOWER")
+  if (!how.empty() && how != "NOTSET" && how != "VALID" && how != "SAME_UPPER" && how != "SAME_LOWER")
     fail("auto_pad '{}' is not known", how);
   g.same = how.starts_with("SAME_");
   g.extra_at_end = how != "SAME_LOWER";

@@ -99,7 +99,7 @@ void infer_constant_of_shape(InferCtx& c) {
     if (n.is_const() && n.value() <= 64)
       c.out_value(0, Shape(static_cast<size_t>(n.value()), Dim(value->as_i64(0))));
   }
-  c.out(0, dtype, *want);
+  c.out(0, dtype, want);
 }
 
 void eval_constant_of_shape(EvalCtx& c) {

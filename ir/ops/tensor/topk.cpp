@@ -123,7 +123,7 @@ template <class Get>
 int compare_slices(int64_t outer, int64_t inner, int64_t n, int64_t a, int64_t b, const Get& get) {
   for (int64_t o = 0; o < outer; ++o)
     for (int64_t i = 0; i < inner; ++i) {
-      const auto p = get((o * n + a) * inner + i), q = get((o * n + b) * inner + i);
+      const auto &p = get((o * n + a) * inner + i), &q = get((o * n + b) * inner + i);
       if (p == q) continue;
       using P = std::decay_t<decltype(p)>;
       if constexpr (std::is_floating_point_v<P> || is_complex<P>) {

@@ -21,7 +21,9 @@ LATHE_CLONES void round_row(const float* row, const float* scale, const float* i
     float x = row[c] * inverse[c] + zero[c];
     x = x > 0 ? x : 0;
     x = x < top ? x : top;
-    const float q = static_cast<float>(static_cast<int32_t>(x + 0.5f));
+    // x is in [0, top], and lround would keep the loop scalar.
+    const float q =
+        static_cast<float>(static_cast<int32_t>(x + 0.5f));  // NOLINT(bugprone-incorrect-roundings)
     codes[c] = static_cast<uint8_t>(q);
     error[c] = (row[c] - (q - zero[c]) * scale[c]) * pivot;
   }

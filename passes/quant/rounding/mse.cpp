@@ -22,7 +22,10 @@ LATHE_CLONES void fit(const float* __restrict values, const float* __restrict im
       float x = row[c] * inverse[c] + zero[c];
       x = x > 0 ? x : 0;
       x = x < top ? x : top;
-      const float e = static_cast<float>(static_cast<int32_t>(x + 0.5f)) - zero[c], we = w * e;
+      // x is in [0, top], and lround would keep the loop scalar.
+      const float code =
+          static_cast<float>(static_cast<int32_t>(x + 0.5f));  // NOLINT(bugprone-incorrect-roundings)
+      const float e = code - zero[c], we = w * e;
       num[c] += we * row[c];
       den[c] += we * e;
     }
