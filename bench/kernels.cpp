@@ -85,12 +85,13 @@ BENCHMARK(matmul_weights)
 void conv(benchmark::State& state) {
   const int64_t channels = state.range(0), size = state.range(1), kernel = state.range(2),
                 group = state.range(3);
+  const int64_t in_group = channels / group;
   Attrs attrs;
   attrs.set("group", group);
   attrs.set("pads", std::vector<int64_t>(4, kernel / 2));
   run_constant(state, "Conv", std::move(attrs), normal({1, channels, size, size}),
-               normal({channels, channels / group, kernel, kernel}),
-               2.0 * static_cast<double>(channels * (channels / group) * size * size * kernel * kernel));
+               normal({channels, in_group, kernel, kernel}),
+               2.0 * static_cast<double>(channels * in_group * size * size * kernel * kernel));
 }
 BENCHMARK(conv)
     ->ArgNames({"channels", "size", "kernel", "group"})

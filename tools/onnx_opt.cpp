@@ -200,8 +200,8 @@ uint64_t optimize(const Options& o, const std::vector<PipelineStep>& steps, cons
   }
   SaveOptions save = o.save;
   save.input_sha256 = report.input.sha256;
-  save_model(m, output, save);
   report.after = view::measure(m);
+  save_model(std::move(m), output, save);
   report.output = view::describe_file(output, !o.report.empty() || o.json);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 

@@ -13,7 +13,7 @@ using wire::Reader;
 
 class Scanner {
  public:
-  explicit Scanner(std::string& trace) : trace_(trace) {}
+  Scanner(PartBudget& budget, std::string& trace) : budget_(budget), trace_(trace) {}
 
   RawGraph graph(Bytes message, int depth) {
     RawGraph g;
@@ -29,7 +29,7 @@ class Scanner {
           node(g, f.message(), depth);
           break;
         case field::graph::name:
-          if (f.message().empty()) g.rest.push_back(f);
+          if (f.message().empty()) rest(g, f);
           break;
         case field::graph::initializer:
           item(g.initializers, f.message(), field::tensor::name);
@@ -50,7 +50,7 @@ class Scanner {
           item(g.annotations, f.message(), field::annotation::tensor_name);
           break;
         default:
-          g.rest.push_back(f);
+          rest(g, f);
       }
     });
     return g;
@@ -65,16 +65,18 @@ class Scanner {
           node(g, f.message(), 0);
           break;
         case field::function::input:
+          budget_.take(PartBudget::kItem);
           g.inputs.push_back({f.text(), {}});
           break;
         case field::function::output:
+          budget_.take(PartBudget::kItem);
           g.outputs.push_back({f.text(), {}});
           break;
         case field::function::value_info:
           item(g.value_info, f.message(), field::value_info::name);
           break;
         default:
-          g.rest.push_back(f);
+          rest(g, f);
       }
     });
     return g;
@@ -95,11 +97,18 @@ class Scanner {
     return name;
   }
 
-  static void item(std::vector<RawItem>& list, Bytes message, uint32_t name_number) {
+  void rest(RawGraph& g, const Field& f) {
+    budget_.take(PartBudget::kEntry);
+    g.rest.push_back(f);
+  }
+
+  void item(std::vector<RawItem>& list, Bytes message, uint32_t name_number) {
+    budget_.take(PartBudget::kItem);
     list.push_back({name_in(message, name_number), message});
   }
 
-  static void sparse(RawGraph& g, Bytes message) {
+  void sparse(RawGraph& g, Bytes message) {
+    budget_.take(PartBudget::kItem);
     RawItem item{{}, message};
     for_each(message, [&](const Field& f) {
       if (f.number == field::sparse::values) item.name = name_in(f.message(), field::tensor::name);
@@ -108,7 +117,7 @@ class Scanner {
   }
 
   void node(RawGraph& g, Bytes message, int depth) {
-    if (++nodes_ > kMaxNodes) fail("more than {} nodes", kMaxNodes);
+    budget_.take(PartBudget::kNode);
     RawNode n;
     n.body = message;
     n.names = g.names.size();
@@ -117,9 +126,11 @@ class Scanner {
     for_each(message, [&](const Field& f) {
       switch (f.number) {
         case field::node::input:
+          budget_.take(PartBudget::kOperand);
           g.names.push_back(f.text());
           break;
         case field::node::output:
+          budget_.take(PartBudget::kResult);
           outputs_.push_back(f.text());
           break;
         case field::node::name:
@@ -128,7 +139,8 @@ class Scanner {
         case field::node::op_type:
           n.type = f.text();
           break;
-        default:
+        default:  // attributes and the like
+          budget_.take(PartBudget::kEntry);
           break;
       }
     });
@@ -153,14 +165,18 @@ class Scanner {
     });
   }
 
+  PartBudget& budget_;
   std::string& trace_;
   std::vector<std::string_view> outputs_;
-  size_t nodes_ = 0;
 };
 
 }  // namespace
 
-RawGraph scan_graph(Bytes message, std::string& trace) { return Scanner(trace).graph(message, 0); }
-RawGraph scan_function(Bytes message, std::string& trace) { return Scanner(trace).function(message); }
+RawGraph scan_graph(Bytes message, PartBudget& budget, std::string& trace) {
+  return Scanner(budget, trace).graph(message, 0);
+}
+RawGraph scan_function(Bytes message, PartBudget& budget, std::string& trace) {
+  return Scanner(budget, trace).function(message);
+}
 
 }  // namespace lathe

@@ -8,12 +8,12 @@
 #include <string_view>
 #include <vector>
 
+#include "ir/onnx/part_budget.h"
 #include "ir/onnx/wire.h"
 
 namespace lathe {
 
 inline constexpr int kMaxGraphDepth = 200;
-inline constexpr size_t kMaxNodes = size_t{1} << 22;
 inline constexpr uint32_t kNoSlot = ~0u;
 
 struct RawNode {
@@ -43,9 +43,9 @@ struct RawGraph {
   std::vector<uint32_t> order;    // execution order of the nodes where it is not that of the file
 };
 
-RawGraph scan_graph(wire::Bytes message, std::string& trace);
+RawGraph scan_graph(wire::Bytes message, PartBudget& budget, std::string& trace);
 // Only the parts that a FunctionProto shares with a graph; the caller reads the others from `rest`.
-RawGraph scan_function(wire::Bytes message, std::string& trace);
+RawGraph scan_function(wire::Bytes message, PartBudget& budget, std::string& trace);
 
 // Binds all names below `graph`; returns the number of slots.
 uint32_t resolve(RawGraph& graph, std::string& trace, const std::function<void(const std::string&)>& warn);

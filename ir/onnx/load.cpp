@@ -34,6 +34,7 @@ class ModelLoader {
       : file_(std::move(file)),
         external_(folder, options.verify_checksums),
         source_{file_, options.external_data ? &external_ : nullptr},
+        budget_(file_->bytes().size()),
         trace_(trace),
         warn_(options.warn),
         lift_(options.lift) {}
@@ -42,7 +43,7 @@ class ModelLoader {
     const Bytes graph = fields();
     check_opsets(m_.info.opsets, true);
     {
-      RawGraph raw = scan_graph(graph, trace_);
+      RawGraph raw = scan_graph(graph, budget_, trace_);
       const uint32_t slots = resolve(raw, trace_, warn_);
       GraphLoader(m_, source_, trace_, warn_).load(raw, slots, m_.main());
     }
@@ -94,9 +95,11 @@ class ModelLoader {
           info.opsets.push_back(decode_opset(f, carried));
           break;
         case field::model::metadata_props:
+          budget_.take(PartBudget::kEntry);
           info.metadata.push_back(decode_entry(f.message()));
           break;
         case field::model::functions:
+          budget_.take(PartBudget::kNode);
           functions_.push_back(f.message());
           break;
         default:
@@ -140,7 +143,7 @@ class ModelLoader {
   void function(Bytes message) {
     Function f;
     CarriedFields carried;
-    RawGraph raw = scan_function(message, trace_);
+    RawGraph raw = scan_function(message, budget_, trace_);
     for (const Field& x : raw.rest) {
       if (x.number == field::function::name) f.name = x.text();
       if (x.number == field::function::domain) f.domain = x.text() == "ai.onnx" ? "" : std::string(x.text());
@@ -257,6 +260,7 @@ class ModelLoader {
   std::shared_ptr<const MappedFile> file_;
   ExternalData external_;
   TensorSource source_;
+  PartBudget budget_;
   std::string& trace_;
   Warn warn_;
   bool lift_;

@@ -23,12 +23,10 @@ namespace {
 
 constexpr uint64_t kMaxMessage = std::numeric_limits<int32_t>::max();  // protobuf's limit
 
-// The model as it is written. Tensor bytes are shared, so the copy is cheap.
-Model prepared(const Model& m) {
-  Model copy = m;
-  if (!is_marked(m.info.carried, kMarkUnlifted)) lower(copy);
-  settle_names(copy);
-  return copy;
+// Makes of the model what is written.
+void prepare(Model& m) {
+  if (!is_marked(m.info.carried, kMarkUnlifted)) lower(m);
+  settle_names(m);
 }
 
 void encode(const Model& m, const ExternalPlan& plan, wire::Writer& out, const std::string& label) {
@@ -119,20 +117,20 @@ void check_may_replace(const std::filesystem::path& model, const std::filesystem
 
 }  // namespace
 
-void save_model(const Model& m, const std::filesystem::path& path, const SaveOptions& options) {
-  Model copy = prepared(m);
-  if (options.provenance) add_provenance(copy, options.input_sha256);
+void save_model(Model m, const std::filesystem::path& path, const SaveOptions& options) {
+  prepare(m);
+  if (options.provenance) add_provenance(m, options.input_sha256);
   wire::Writer message;
   if (path == "-") {
     if (options.external == SaveOptions::External::all)
       fail_usage("external data cannot go to standard output");
-    encode(copy, {}, message, "standard output");
+    encode(m, {}, message, "standard output");
     return write_stdout(message);
   }
   auto folder = path.parent_path();
   if (folder.empty()) folder = ".";
-  const ExternalPlan plan = plan_external(copy, folder, path.filename().string(), options);
-  encode(copy, plan, message, path.string());
+  const ExternalPlan plan = plan_external(m, folder, path.filename().string(), options);
+  encode(m, plan, message, path.string());
 
   // All is written before anything is renamed, the model last: it never points to data that is not there.
   DataFolders folders;
@@ -149,7 +147,8 @@ void save_model(const Model& m, const std::filesystem::path& path, const SaveOpt
 }
 
 std::string serialize_model(const Model& m) {
-  const Model copy = prepared(m);
+  Model copy = m;  // tensor bytes are shared
+  prepare(copy);
   wire::Writer message;
   encode(copy, {}, message, "model");
   return message.str();

@@ -28,8 +28,8 @@ struct SaveOptions {
 };
 
 // path "-" writes standard output (no external data). Lowers to info.opsets first (lower.h) and says which
-// node cannot be expressed there, if one cannot.
-void save_model(const Model& m, const std::filesystem::path& path, const SaveOptions& options = {});
+// node cannot be expressed there, if one cannot. A model that is moved here is not copied for that.
+void save_model(Model m, const std::filesystem::path& path, const SaveOptions& options = {});
 // The bytes of the model file, everything inline.
 std::string serialize_model(const Model& m);
 

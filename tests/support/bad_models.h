@@ -66,6 +66,13 @@ inline std::vector<BadModel> bad_models() {
   for (int i = 0; i < 5000; ++i) group_bomb.raw("\x9b\x06");  // opens group 99
   Msg unclosed;
   unclosed.raw("\x9b\x06");
+  // A few bytes of file for each part, hundreds in memory.
+  const auto million = [](std::string_view part) {
+    std::string parts;
+    for (int i = 0; i < 1 << 20; ++i) parts += part;
+    return parts;
+  };
+  const auto crowd = [&](std::string_view part) { return model(graph({}).raw(million(part))).str(); };
 
   return {
       // wire format
@@ -213,6 +220,11 @@ inline std::vector<BadModel> bad_models() {
          return model(g.m(field::graph::sparse_initializer, s)).str();
        }(),
        "leaves"},
+      // size
+      {"many_nodes", crowd("\x0a\x06\x22\x04Relu"), "nodes, names and list entries"},
+      {"many_initializers", crowd(std::string_view("\x2a\0", 2)), "nodes, names and list entries"},
+      {"many_value_infos", crowd(std::string_view("\x6a\0", 2)), "nodes, names and list entries"},
+      {"many_entries", relu + million(std::string_view("\x72\0\x72\0", 4)), "nodes, names and list entries"},
       // depth
       {"subgraphs_nested_5000", if_nested(5000), "nested deeper"},
       {"types_nested_5000", type_nested(5000), "nested deeper"},
