@@ -9,8 +9,10 @@
 #include "passes/analysis/roles.h"
 #include "passes/analysis/shapes.h"
 #include "tools/cli.h"
+#include "tools/inspect/lint_command.h"
 #include "tools/view/axes_view.h"
 #include "tools/view/cost_view.h"
+#include "tools/view/lint_view.h"
 #include "tools/view/model_summary.h"
 #include "tools/view/roles_view.h"
 #include "tools/view/shapes_view.h"
@@ -31,6 +33,9 @@ const cli::Program kProgram = {"onnx-inspect",
   onnx-inspect --roles model.onnx                # attention, feed-forward, ... and the layers that repeat
   onnx-inspect --cost --dim batch=1,sequence=128 model.onnx
   onnx-inspect --axes --json model.onnx | jq -e .batch.may_exceed_one
+  onnx-inspect --lint model.onnx                 # what is wrong, slow or dangerous (docs/lints.md)
+  onnx-inspect --lint=security,no-kernel --target=ort-web --fail-on=warning model.onnx
+  onnx-inspect --lint --sarif *.onnx > lint.sarif   # for code review tools
 )"};
 
 void warn(const std::string& text) { cli::warn(kProgram.name, text); }
@@ -47,7 +52,7 @@ Model load_lifted(const std::string& path) {
   }
 }
 
-std::string inspect(const std::string& path, const cli::po::variables_map& v) {
+std::string describe(const std::string& path, const cli::po::variables_map& v) {
   const bool json = v.count("json") > 0;
   const std::string title = std::filesystem::path(path).filename().string();
   if (v.count("axes") > 0) {
@@ -92,16 +97,23 @@ int run(int argc, char** argv) {
       "roles", "what the parts are for, layer by layer")(
       "cost", "parameters, MACs, FLOPs, memory: by op, role and layer")(
       "dim", cli::po::value<std::string>()->value_name("NAME=SIZE,..."), "sizes of symbolic dims for --cost");
+  inspect::add_lint_options(options);
   hidden.add_options()("model", cli::po::value<std::vector<std::string>>());
   cli::po::positional_options_description positional;
   positional.add("model", -1);
   const auto v = cli::parse(kProgram, argc, argv, options, hidden, positional);
+  if (v.count("list-lints") > 0) {
+    std::cout << view::lints_text();
+    return 0;
+  }
   if (v.count("model") == 0) fail_usage("no model given (try onnx-inspect --help)");
+  const auto paths = v["model"].as<std::vector<std::string>>();
+  if (v.count("lint") > 0) return inspect::lint_command(paths, v);
   bool first = true;
   int code = 0;
-  for (const std::string& path : v["model"].as<std::vector<std::string>>()) {
+  for (const std::string& path : paths) {
     code = std::max(code, cli::guarded(kProgram.name, [&] {
-                      const std::string text = inspect(path, v);
+                      const std::string text = describe(path, v);
                       std::cout << (first || v.count("json") > 0 ? "" : "\n") << text;
                       first = false;
                       return 0;

@@ -9,6 +9,7 @@
 
 #include "tests/support/program.h"
 #include "tools/pages/ops_page.h"
+#include "tools/view/lint_view.h"
 #include "tools/view/pass_list.h"
 
 namespace lathe::test {
@@ -51,6 +52,7 @@ std::string command_lines_page() {
 
 TEST(Pages, OpsIsCurrent) { expect_current("docs/ops.md", ops_page()); }
 TEST(Pages, PassesIsCurrent) { expect_current("docs/passes.md", view::passes_markdown()); }
+TEST(Pages, LintsIsCurrent) { expect_current("docs/lints.md", view::lints_markdown()); }
 TEST(Pages, CommandLinesIsCurrent) { expect_current("docs/cli.md", command_lines_page()); }
 
 TEST(Pages, HelpOfEachProgramTeaches) {
