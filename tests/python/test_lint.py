@@ -59,7 +59,7 @@ def test_exit_codes(run, save, escaping, broken):
     assert run("onnx-inspect", "--lint", unused).code == 0  # a warning
     assert run("onnx-inspect", "--lint", "--fail-on=warning", unused).code == 1
     assert run("onnx-inspect", "--lint", "--fail-on=warning", clean).code == 0
-    assert run("onnx-inspect", "--lint", escaping, clean).code == 1
+    assert run("onnx-inspect", "--lint", escaping, clean).code == 3
     assert run("onnx-inspect", "--lint", broken).code == 3
     run("onnx-inspect", "--lint=nonsense", clean).refused(2, "nonsense")
     run("onnx-inspect", "--lint", "--fail-on=never", clean).refused(2, "never")
