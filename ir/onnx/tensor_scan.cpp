@@ -61,7 +61,7 @@ class Scan {
       const size_t below = stack_.size();
       try {
         walk(item);
-      } catch (const Error&) {
+      } catch (const Error&) {  // NOLINT(bugprone-empty-catch)
         // The loader says what is wrong; what stands before it has been seen.
       }
       std::reverse(stack_.begin() + static_cast<std::ptrdiff_t>(below), stack_.end());

@@ -8,7 +8,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::SizeIs;
 
 // float32 initializers of these bytes, all added to x.
 std::string with_weights(const std::vector<std::pair<std::string, std::string>>& weights) {

@@ -23,9 +23,9 @@ TEST(Lints, AreDeclaredWhole) {
     SCOPED_TRACE(l.id);
     EXPECT_EQ(lint::find_lint(l.id), &l);  // ids are unique
     EXPECT_TRUE(l.run != nullptr);
-    EXPECT_FALSE(l.summary.empty() || l.summary.ends_with("."));
-    EXPECT_TRUE(l.help.ends_with("."));
-    EXPECT_FALSE(l.fix.empty() || l.fix.ends_with("."));
+    EXPECT_FALSE(l.summary.empty() || l.summary.ends_with('.'));
+    EXPECT_TRUE(l.help.ends_with('.'));
+    EXPECT_FALSE(l.fix.empty() || l.fix.ends_with('.'));
     EXPECT_LE(l.id.size(), 22u);
   }
 }

@@ -14,8 +14,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using lint::Finding;
 using lint::LintDef;
-using lint::Place;
-using lint::Severity;
 
 // RFC 3986: relative paths stay relative, so that a review tool finds them below its checkout.
 std::string uri(const std::string& path) {
