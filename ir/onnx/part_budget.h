@@ -1,6 +1,6 @@
-// What the parts of a model (nodes, names, list entries) will take in memory, against what its file may ask for.
-// A part of two bytes becomes hundreds; without a limit a small file would take gigabytes before anything else
-// could refuse it.
+// What the parts of a model (nodes, names, list entries) will take in memory, against what its file may ask
+// for. A part of two bytes becomes hundreds; without a limit a small file would take gigabytes before
+// anything else could refuse it.
 #pragma once
 #include <cstdint>
 
@@ -18,8 +18,10 @@ class PartBudget {
   void take(uint64_t bytes) {
     used_ += bytes;
     if (used_ > limit_)
-      fail("its nodes, names and list entries would take more than {} MB of memory, {} times the file and {} MB",
-           limit_ >> 20, kPerFileByte, kFloor >> 20);
+      fail(
+          "its nodes, names and list entries would take more than {} MB of memory, {} times the file and {} "
+          "MB",
+          limit_ >> 20, kPerFileByte, kFloor >> 20);
   }
 
  private:

@@ -173,7 +173,8 @@ class Analysis {
     const Node& n = m_[id];
     const ValueId y = n.output(0);
     if (!y || m_.constant(y) != nullptr) return;
-    if (n.is("Gather")) limit(id);
+    if (n.is("Gather")) limit(id, dim(n.in[0], n.attrs.i("axis", 0)), get(n.in[1]));
+    if (n.is("GatherND") && n.attrs.i("batch_dims", 0) == 0) limit_columns(id);
     if (n.is("Split")) {
       for (const ValueId v : n.out) set(v, get(n.in[0]));
       return;
@@ -331,11 +332,21 @@ class Analysis {
     return r;
   }
 
-  // The last index must lie below the operand's size.
-  void limit(NodeId id) {
+  // Indices put together column by column: column k indexes axis k.
+  void limit_columns(NodeId id) {
     const Node& n = m_[id];
-    const Dim rows = dim(n.in[0], n.attrs.i("axis", 0));
-    const Range index = get(n.in[1]);
+    const NodeId columns = m_[n.in[1]].def;
+    if (!columns || !m_[columns].is("Concat")) return;
+    const int64_t axis = m_[columns].attrs.i("axis", 0);
+    if (axis != -1 && axis + 1 != m_[n.in[1]].type.rank()) return;
+    for (const ValueId v : m_[columns].in)
+      if (dim(v, -1) != Dim(1)) return;
+    for (size_t k = 0; k < m_[columns].in.size(); ++k)
+      limit(id, dim(n.in[0], static_cast<int64_t>(k)), get(m_[columns].in[k]));
+  }
+
+  // The last index that node `id` reads must lie below the operand's size.
+  void limit(NodeId id, Dim rows, const Range& index) {
     if (!index.top || index.top->is_const() || index.top->has_unknown() || rows.has_unknown()) return;
     if (Dim::provably_ge(rows, *index.top + 1, 1)) return;
     // Size on the left; on the right a number, or one symbol of the operand's size.

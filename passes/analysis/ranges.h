@@ -24,7 +24,7 @@ struct Range {
   }
 };
 
-// size <= most, or some inputs make the Gather `node` read beyond its operand.
+// size <= most, or some inputs make `node` (Gather, GatherND) read beyond its operand.
 struct IndexLimit {
   Dim size;  // without a constant term
   Dim most;

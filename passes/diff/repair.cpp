@@ -85,10 +85,12 @@ bool Matcher::improve(uint32_t x, uint32_t y) {
   std::sort(touched.begin(), touched.end());
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
 
-  // The whole chain may go too far: the best of its beginnings counts.
+  // The whole chain may go too far: the best of some of its beginnings, and of the whole, counts.
   int best = total(touched);
   size_t best_length = 0;
-  for (size_t length = 1; length <= block.size(); length = length < 6 ? length + 1 : length * 2) {
+  const auto longer = [&](size_t length) { return length < 6 ? length + 1 : length * 2; };
+  for (size_t length = 1; length <= block.size();
+       length = length == block.size() ? length + 1 : std::min(longer(length), block.size())) {
     Log log;
     for (size_t i = 0; i < length; ++i) exchange(block[i].first, block[i].second, log);
     if (const int now = total(touched); now > best) {

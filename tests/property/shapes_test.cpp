@@ -129,6 +129,13 @@ TEST_P(ShapesOfModels, HoldWhenRun) {
               sizes[name] = pixels ? 64 + 32 * list[next % list.size()] : list[next++ % list.size()];
               binding.set(name, sizes[name]);
             }
+    // `total` rows that are read at rows up to `past + sequence`: the model does not run at less.
+    for (const IndexLimit& l : ranges.limits)
+      if (l.most.is_symbol())
+        if (const auto least = l.size.eval(sizes); least && *least > sizes[l.most.symbol_name()]) {
+          sizes[l.most.symbol_name()] = *least;
+          binding.set(l.most.symbol_name(), *least);
+        }
     Rng rng(7);
     std::vector<Datum> inputs;
     for (const ValueId v : m.inputs(m.main())) {
