@@ -26,6 +26,22 @@ function(lathe_programs folder)
   endforeach()
 endfunction()
 
+# lathe_assets(<folder> <source>): every file of the folder as an element {name, text} of <folder's name>.inc, which the
+# source includes.
+function(lathe_assets folder source)
+  file(GLOB assets CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*)
+  set(lines)
+  foreach(asset IN LISTS assets)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${asset})
+    get_filename_component(name ${asset} NAME)
+    file(READ ${asset} text)
+    string(APPEND lines "{\"${name}\", R\"~~~(${text})~~~\"},\n")
+  endforeach()
+  get_filename_component(stem ${folder} NAME)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/${stem}.inc CONTENT "@lines@" @ONLY)
+  set_property(SOURCE ${CMAKE_SOURCE_DIR}/${source} PROPERTY INCLUDE_DIRECTORIES ${CMAKE_BINARY_DIR}/generated)
+endfunction()
+
 # lathe_benchmarks(<folder>): all of <folder>/*.cpp in one Google Benchmark program.
 function(lathe_benchmarks folder)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)

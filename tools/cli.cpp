@@ -1,6 +1,7 @@
 #include "tools/cli.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
@@ -34,6 +35,12 @@ std::vector<std::string> command_words(int argc, char** argv, const po::options_
   }
   words.insert(words.end(), last.begin(), last.end());
   return words;
+}
+
+// Standard output is a pipe that nobody reads any more: `| head` has seen enough.
+bool reader_left() {
+  pollfd p{STDOUT_FILENO, POLLOUT, 0};
+  return ::poll(&p, 1, 0) > 0 && (p.revents & POLLERR) != 0;
 }
 
 }  // namespace
@@ -70,7 +77,7 @@ po::variables_map parse(const Program& program, int argc, char** argv, const po:
 }
 
 int guarded(const std::string& program, const std::function<int()>& body) {
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the write, not a death
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe fails the write; files are tidied up
   std::signal(SIGXFSZ, SIG_IGN);
   const auto say = [&](const std::string& text) {
     const Paint p(STDERR_FILENO);
@@ -85,6 +92,7 @@ int guarded(const std::string& program, const std::function<int()>& body) {
     }
     std::cout.flush();
     if (!std::cout || std::fflush(stdout) != 0) {
+      if (reader_left()) return code;
       say("cannot write to standard output");
       return static_cast<int>(ErrorKind::input);
     }

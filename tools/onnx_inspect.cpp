@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "ir/base/output_file.h"
 #include "ir/onnx/load.h"
 #include "passes/analysis/axes.h"
 #include "passes/analysis/cost.h"
@@ -9,6 +10,7 @@
 #include "passes/analysis/roles.h"
 #include "passes/analysis/shapes.h"
 #include "tools/cli.h"
+#include "tools/inspect/draw.h"
 #include "tools/inspect/lint_command.h"
 #include "tools/view/axes_view.h"
 #include "tools/view/cost_view.h"
@@ -32,6 +34,9 @@ const cli::Program kProgram = {"onnx-inspect",
   onnx-inspect --axes model.onnx                 # which dims are free; may batch and sequence exceed one?
   onnx-inspect --roles model.onnx                # attention, feed-forward, ... and the layers that repeat
   onnx-inspect --cost --dim batch=1,sequence=128 model.onnx
+  onnx-inspect --html -o model.html model.onnx   # a page to look around in
+  onnx-inspect --svg -o model.svg model.onnx     # a picture of one page; --depth=3 shows the nodes
+  onnx-inspect --svg --color=change --base old.onnx -o new.svg new.onnx
   onnx-inspect --axes --json model.onnx | jq -e .batch.may_exceed_one
   onnx-inspect --lint model.onnx                 # what is wrong, slow or dangerous (docs/lints.md)
   onnx-inspect --lint=security,no-kernel --target=ort-web --fail-on=warning model.onnx
@@ -55,6 +60,7 @@ Model load_lifted(const std::string& path) {
 std::string describe(const std::string& path, const cli::po::variables_map& v) {
   const bool json = v.count("json") > 0;
   const std::string title = std::filesystem::path(path).filename().string();
+  if (inspect::draws(v)) return inspect::drawn(load_lifted(path), title, v, load_lifted);
   if (v.count("axes") > 0) {
     Model m = load_lifted(path);
     const Axes a = analyze_axes(m);
@@ -96,7 +102,9 @@ int run(int argc, char** argv) {
       "shapes", "the symbolic shape of every value, contents and ranges")(
       "roles", "what the parts are for, layer by layer")(
       "cost", "parameters, MACs, FLOPs, memory: by op, role and layer")(
-      "dim", cli::po::value<std::string>()->value_name("NAME=SIZE,..."), "sizes of symbolic dims for --cost");
+      "dim", cli::po::value<std::string>()->value_name("NAME=SIZE,..."),
+      "sizes of symbolic dims for --cost and pictures");
+  inspect::add_draw_options(options);
   inspect::add_lint_options(options);
   hidden.add_options()("model", cli::po::value<std::vector<std::string>>());
   cli::po::positional_options_description positional;
@@ -109,11 +117,19 @@ int run(int argc, char** argv) {
   if (v.count("model") == 0) fail_usage("no model given (try onnx-inspect --help)");
   const auto paths = v["model"].as<std::vector<std::string>>();
   if (v.count("lint") > 0) return inspect::lint_command(paths, v);
+  if (paths.size() > 1 && (inspect::draws(v) || v.count("output") > 0))
+    fail_usage("a picture or -o is of one model, {} given", paths.size());
   bool first = true;
   int code = 0;
   for (const std::string& path : paths) {
     code = std::max(code, cli::guarded(kProgram.name, [&] {
                       const std::string text = describe(path, v);
+                      if (v.count("output") > 0) {
+                        OutputFile file(v["output"].as<std::string>());
+                        file.write(text);
+                        file.commit();
+                        return 0;
+                      }
                       std::cout << (first || v.count("json") > 0 ? "" : "\n") << text;
                       first = false;
                       return 0;

@@ -4,38 +4,11 @@
 #include <unordered_map>
 
 #include "ir/base/hash.h"
+#include "passes/analysis/isomorphic.h"
 #include "passes/analysis/roles_match.h"
 
 namespace lathe::roles {
 namespace {
-
-// Of the subgraph: independent of the order of nodes, of names, and of what is outside.
-uint64_t structure(const Model& m, const Unit& u) {
-  std::unordered_map<NodeId, uint64_t> hash;
-  std::vector<uint64_t> all;
-  for (const NodeId n : u.nodes) {  // in execution order: producers first
-    uint64_t h = hash_bytes(m[n].type.data(), m[n].type.size());
-    for (size_t slot = 0; slot < m[n].in.size(); ++slot) {
-      const ValueId v = m[n].in[slot];
-      uint64_t from = 1;
-      if (v && is_weight(m, v)) {
-        from = 2;
-        if (const auto& shape = m[v].type.shape)
-          for (const Dim d : *shape)
-            from = hash_combine(from, static_cast<uint64_t>(d.constant().value_or(-1)));
-      } else if (v && m[v].def) {
-        if (const auto it = hash.find(m[v].def); it != hash.end()) from = hash_combine(it->second, m[v].slot);
-      }
-      h = hash_combine(h, from);
-    }
-    hash[n] = h;
-    all.push_back(h);
-  }
-  std::sort(all.begin(), all.end());
-  uint64_t h = static_cast<uint64_t>(u.role);
-  for (const uint64_t x : all) h = hash_combine(h, x);
-  return h;
-}
 
 // A norm whose operand goes on beside it (x + f(norm(x))) opens a layer; one at the end of a residual does
 // not.
@@ -62,8 +35,16 @@ struct Run {
 class Numberer {
  public:
   Numberer(const Model& m, Roles& r) : m_(m), r_(r) {
-    for (const Unit& u : r.units) {
-      keys_.push_back(structure(m, u));
+    for (NodeId n = m[m.main()].first; n; n = m[n].next) place_.emplace(n, place_.size());
+    std::unordered_map<uint64_t, std::vector<size_t>> classes;  // by hash: a unit of each structure
+    for (size_t i = 0; i < r.units.size(); ++i) {
+      const Unit& u = r.units[i];
+      auto& same = classes[hash_combine(structure_hash(m, u.nodes), static_cast<uint64_t>(u.role))];
+      size_t key = i;
+      for (const size_t rep : same)
+        if (isomorphic(m, r.units[rep].nodes, u.nodes)) key = std::min(key, rep);
+      if (key == i && same.size() < kMaxClasses) same.push_back(i);
+      keys_.push_back(key);
       opens_.push_back(opens_layer(m, u));
     }
   }
@@ -74,7 +55,7 @@ class Numberer {
     while (!parts.empty() && runs.size() < kMaxRuns) {
       const auto [from, to] = parts.back();
       parts.pop_back();
-      const Run best = longest(from, to);
+      const Run best = confirmed(longest(from, to));
       if (best.count < 2) continue;
       runs.push_back(best);
       parts.emplace_back(from, best.start);
@@ -90,7 +71,31 @@ class Numberer {
 
  private:
   // Bounds on work, far beyond real networks.
-  static constexpr size_t kMaxPeriod = 48, kMaxRuns = 64;
+  static constexpr size_t kMaxPeriod = 48, kMaxRuns = 64, kMaxClasses = 8;
+
+  // Units of a kind in a row may still be wired to one another in different ways: of the run, the first
+  // layers that are isomorphic as wholes.
+  Run confirmed(Run run) const {
+    for (; run.count >= 2; run.start += run.period, --run.count) {
+      const std::vector<NodeId> first = layer_nodes(run, 0);
+      size_t same = 1;
+      while (same < run.count && isomorphic(m_, first, layer_nodes(run, same))) ++same;
+      if (same < 2) continue;
+      run.count = same;
+      return run;
+    }
+    return run;
+  }
+
+  std::vector<NodeId> layer_nodes(const Run& run, size_t layer) const {
+    std::vector<NodeId> nodes;
+    for (size_t i = 0; i < run.period; ++i) {
+      const auto& of = r_.units[run.start + layer * run.period + i].nodes;
+      nodes.insert(nodes.end(), of.begin(), of.end());
+    }
+    std::sort(nodes.begin(), nodes.end(), [&](NodeId a, NodeId b) { return place_.at(a) < place_.at(b); });
+    return nodes;
+  }
 
   // The stretch of [from, to) that repeats and covers most; of equal ones, the one with the shortest period.
   Run longest(size_t from, size_t to) const {
@@ -159,7 +164,8 @@ class Numberer {
 
   const Model& m_;
   Roles& r_;
-  std::vector<uint64_t> keys_;
+  std::vector<size_t> keys_;  // the first unit of the same structure
+  std::unordered_map<NodeId, size_t> place_;
   std::vector<bool> opens_;
 };
 

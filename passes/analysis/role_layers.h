@@ -4,8 +4,8 @@
 
 namespace lathe::roles {
 
-// Sets layer of nodes and units, and r.blocks. Two units are of one structure when their subgraphs have the
-// same Weisfeiler-Leman hash over ops, wiring and weight shapes.
+// Sets layer of nodes and units, and r.blocks. Layers of one block are isomorphic (isomorphic.h), unit by
+// unit and as wholes.
 void number_layers(const Model& m, Roles& r);
 
 }  // namespace lathe::roles

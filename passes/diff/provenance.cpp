@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
+#include "ir/core/walk.h"
 #include "ir/onnx/save.h"
 
 namespace lathe::diff {
@@ -83,6 +84,21 @@ Provenance attribute_rewrites(const Model& a, const Model& b, Changes& changes) 
   }
   group_hunks(a, b, changes);
   return p;
+}
+
+std::vector<std::string> rules_by_node(const Model& m) {
+  std::vector<std::string> out(m.node_capacity());
+  std::unordered_map<std::string, std::vector<std::string>> made;  // node -> rules
+  for (const Record& r : read_trail(m).records)
+    for (const std::string& name : r.made)
+      if (auto& rules = made[name]; std::find(rules.begin(), rules.end(), r.rule) == rules.end())
+        rules.push_back(r.rule);
+  for_each_node(m, [&](NodeId n) {
+    const auto it = m[n].name.empty() ? made.end() : made.find(m[n].name);
+    if (it == made.end()) return;
+    for (const std::string& rule : it->second) out[n.v] += (out[n.v].empty() ? "" : ", ") + rule;
+  });
+  return out;
 }
 
 }  // namespace lathe::diff

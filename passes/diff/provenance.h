@@ -18,4 +18,8 @@ struct Provenance {
 // record that is not what onnx-opt writes is ignored.
 Provenance attribute_rewrites(const Model& a, const Model& b, Changes& changes);
 
+// By NodeId::v: the rules whose rewrites made the node, as m's own record tells ("gelu-erf, bias-gelu");
+// empty: none.
+std::vector<std::string> rules_by_node(const Model& m);
+
 }  // namespace lathe::diff

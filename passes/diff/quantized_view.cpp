@@ -10,6 +10,9 @@
 namespace lathe::diff {
 namespace {
 
+constexpr int64_t kMaxRank = 64;
+constexpr int kMaxSteps = 8;  // Casts and Reshapes between a constant and its reader
+
 // value = (code - zero) * scale; row r's scale number for column c is base(r) + c / block * step.
 class Dequantized : public WeightView {
  public:
@@ -51,14 +54,52 @@ class Dequantized : public WeightView {
   }
 };
 
-// A constant, also behind a Cast (float16 scales of float32 products).
+// Dims that a Reshape with a constant target gives t; nullopt where they do not fit.
+std::optional<std::vector<int64_t>> reshaped_dims(const Model& m, const Node& n, const Tensor& t) {
+  const Tensor* target = n.input(1) ? m.constant(n.input(1)) : nullptr;
+  if (target == nullptr || target->dtype != DType::I64 || target->rank() != 1 || target->count() > kMaxRank)
+    return std::nullopt;
+  std::vector<int64_t> dims = target->to_i64();
+  int64_t known = 1, open = -1;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (dims[i] == 0 && n.attrs.i("allowzero", 0) == 0) dims[i] = i < t.dims.size() ? t.dims[i] : 0;
+    if (dims[i] == -1 && open < 0)
+      open = static_cast<int64_t>(i);
+    else if (dims[i] < 0)
+      return std::nullopt;
+    else
+      known = checked_mul(known, dims[i]);
+  }
+  if (open >= 0) {
+    if (known == 0 || t.count() % known != 0) return std::nullopt;
+    dims[static_cast<size_t>(open)] = t.count() / known;
+  }
+  if (element_count(dims) != t.count()) return std::nullopt;
+  return dims;
+}
+
+// A constant, also behind Casts (float16 scales of float32 products) and Reshapes (one blob that is table and
+// head).
 TensorPtr constant_of(const Model& m, ValueId v, std::vector<ValueId>& parts) {
-  if (v && !m.constant(v) && m[v].def && m[m[v].def].is("Cast")) v = m[m[v].def].input(0);
+  std::vector<NodeId> reshapes;
+  for (int steps = 0; steps < kMaxSteps && v && !m.constant(v) && m[v].def; ++steps) {
+    const Node& n = m[m[v].def];
+    if (n.is("Reshape"))
+      reshapes.push_back(m[v].def);
+    else if (!n.is("Cast") && !n.is("Identity"))
+      break;
+    v = n.input(0);
+  }
   if (!v) return nullptr;
   TensorPtr t = m.constant_ptr(v);
   if (!t || (t->count() > 0 && t->bytes().empty()) || t->dtype == DType::String || t->dtype == DType::C64 ||
       t->dtype == DType::C128)
     return nullptr;
+  for (size_t i = reshapes.size(); i-- > 0;) {
+    const auto dims = reshaped_dims(m, m[reshapes[i]], *t);
+    if (!dims) return nullptr;
+    t = std::make_shared<const Tensor>(t->reshaped(*dims));
+  }
   parts.push_back(v);
   return t;
 }

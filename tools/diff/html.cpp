@@ -48,6 +48,7 @@ class Html : Writer {
     interface();
     groups();
     changed();
+    values();
     weights();
     ops();
     put("</div></main><script>");
@@ -186,6 +187,35 @@ class Html : Writer {
           most > 0 ? 100 * std::min(c.stats.relative / most, 1.0) : 0, c.stats.cosine);
     }
     put("</tbody></table></section>");
+  }
+
+  void values() {
+    if (in_.run == nullptr) return;
+    const diff::RunReport& r = *in_.run;
+    const auto worst = worst_values(r.alone);
+    put("<section id=\"values\"><h2>Values on seeded inputs: {}</h2>",
+        r.same() ? "the outputs agree" : "the outputs differ");
+    put("<p class=\"rules\">inputs:");
+    for (const auto& [name, type] : r.inputs) put(" <code>{} {}</code>", xml(shown(name)), xml(type));
+    put("</p><table><tr><th>output</th><th>largest difference</th><th></th></tr>");
+    for (const auto& v : r.outputs)
+      put("<tr><td><code>{}</code></td><td>{}</td><td class=\"{}\">{}</td></tr>", xml(shown(in_.a[v.a].name)),
+          xml(difference_text(v)), v.same ? "is" : "was", v.same ? "agrees" : "differs");
+    put("</table>");
+    if (r.first)
+      put("<p>Fed with the reference's values, the first that differs is <code>{}</code>: {}</p>",
+          xml(maker(in_, r.alone[*r.first])), xml(shown(r.alone[*r.first].text, 200)));
+    if (!worst.empty()) {
+      put("<details><summary>{} of {} values differ by what their own node or rewrite "
+          "does</summary><table><tr>"
+          "<th>made by</th><th>largest difference</th></tr>",
+          worst.size(), r.alone.size());
+      for (size_t i = 0; i < worst.size() && i < kRows; ++i)
+        put("<tr class=\"place\"><td><code>{}</code></td><td>{}</td></tr>", xml(maker(in_, *worst[i])),
+            xml(difference_text(*worst[i])));
+      put("</table></details>");
+    }
+    put("</section>");
   }
 
   void ops() {

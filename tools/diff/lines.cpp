@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "ir/base/quote.h"
@@ -50,12 +51,6 @@ std::string operand(const Model& m, ValueId v, std::string_view name) {
 }
 
 }  // namespace
-
-std::string shown(std::string_view name, size_t limit) {
-  std::string q = quote(name, limit);
-  const size_t end = q.rfind('\'');  // "'name'" or "'name... (900 bytes)'"
-  return end != std::string::npos && end > 0 ? q.substr(1, end - 1) + q.substr(end + 1) : q;
-}
 
 namespace {
 
@@ -185,6 +180,11 @@ std::string storage_text(const diff::WeightChange& c) {
                     after = c.stored_b + " " + dims_text(c.dims_b);
   std::string out = before == after ? before : before + " -> " + after;
   return c.layout.empty() ? out : out + ", " + c.layout;
+}
+
+std::string difference_text(const diff::ValueDifference& v) {
+  if (!v.same && !std::isfinite(v.max_abs) && !v.text.empty()) return shown(v.text, 160);
+  return fmt::format("{:.2e} of {:.3g}", v.relative(), v.scale);
 }
 
 std::string maker(const DiffInput& in, const diff::ValueDifference& v) {

@@ -6,6 +6,7 @@
 
 #include "passes/diff/diff.h"
 #include "passes/diff/run.h"
+#include "tools/markup.h"
 
 namespace lathe::cli {
 
@@ -16,9 +17,6 @@ struct DiffInput {
   const diff::Diff& d;
   const diff::RunReport* run = nullptr;  // null: not asked for
 };
-
-// As it may be printed: control bytes escaped, at most `limit` bytes.
-std::string shown(std::string_view name, size_t limit = 80);
 
 // "y = Softmax <axis = -1> (x)". Names lose the prefix `scope` if they have it.
 std::string line_of_a(const DiffInput& in, NodeId n, std::string_view scope = {});
@@ -54,6 +52,9 @@ std::string stats_text(const diff::WeightChange& c);
 std::string storage_text(const diff::WeightChange& c);
 std::string dims_text(const std::vector<int64_t>& dims);
 
+// "2.1e-03 of 4.5": the largest difference as a part of the largest magnitude; for what has no such number
+// (another type or shape, NaN) what the comparison said.
+std::string difference_text(const diff::ValueDifference& v);
 // "SkipLayerNormalization 'x'": the node of b that makes a value.
 std::string maker(const DiffInput& in, const diff::ValueDifference& v);
 // Those of `all` that differ, the largest relative difference first.

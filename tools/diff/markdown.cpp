@@ -199,9 +199,9 @@ class Markdown : Writer {
   void values() {
     if (in_.run == nullptr) return;
     const diff::RunReport& r = *in_.run;
-    put("\n| values on seeded inputs | largest difference | scale | |\n|---|--:|--:|---|\n");
+    put("\n| values on seeded inputs | largest difference | |\n|---|--:|---|\n");
     for (const auto& v : r.outputs)
-      put("| output {} | {:.3g} | {:.3g} | {} |\n", code(shown(in_.a[v.a].name)), v.max_abs, v.scale,
+      put("| output {} | {} | {} |\n", code(shown(in_.a[v.a].name)), difference_text(v),
           v.same ? "agrees" : "**differs**");
     const auto worst = worst_values(r.alone);
     if (worst.empty()) return;
@@ -209,9 +209,9 @@ class Markdown : Writer {
     put("\nFirst node that differs when fed with the reference's values: {}.\n", code(maker(in_, first)));
     open(fmt::format("<b>{} of {} values differ</b> by what their own node or rewrite does", worst.size(),
                      r.alone.size()));
-    put("| made by | relative | scale |\n|---|--:|--:|\n");
+    put("| made by | largest difference |\n|---|--:|\n");
     for (size_t i = 0; i < worst.size() && i < kWeights; ++i)
-      put("| {} | {:.2e} | {:.3g} |\n", code(maker(in_, *worst[i])), worst[i]->relative(), worst[i]->scale);
+      put("| {} | {} |\n", code(maker(in_, *worst[i])), difference_text(*worst[i]));
     close();
   }
 

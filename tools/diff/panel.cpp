@@ -31,11 +31,6 @@ double text_width(std::string_view s, double size) {
   return 0.6 * size * static_cast<double>(std::min<size_t>(s.size(), 40));
 }
 
-std::string tail(std::string_view name, size_t limit) {
-  const std::string s = shown(name, 400);
-  return s.size() <= limit ? s : ".." + s.substr(s.size() - limit + 2);
-}
-
 // What tells one node of an op from another: its large constants, else its first attribute.
 std::string detail_of(const Model& m, NodeId n) {
   for (const ValueId v : m[n].in)

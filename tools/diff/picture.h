@@ -5,10 +5,9 @@
 #include <vector>
 
 #include "tools/diff/lines.h"
+#include "tools/markup.h"
 
 namespace lathe::cli {
-
-std::string xml(std::string_view text);  // escaped for XML text and attributes
 
 struct Panel {
   size_t group = 0;  // of Changes::groups

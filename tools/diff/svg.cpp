@@ -28,32 +28,6 @@ std::string file_name(const std::string& path) {
 
 }  // namespace
 
-std::string xml(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '&':
-        out += "&amp;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-  }
-  return out;
-}
-
 std::string group_color(size_t group) {
   // Twelve hues that neighbours in the list can be told apart by; light enough for both themes.
   static constexpr std::array<const char*, 12> kColors = {"#4c8dd6", "#e07b39", "#46a56a", "#b565c9",

@@ -247,10 +247,10 @@ class Text : Writer {
       put("  {}first at{} {}: {}\n", p_.yellow, p_.reset, maker(in_, v), v.text);
     }
     for (size_t i = 0; i < worst.size() && (verbose_ || i < 5); ++i)
-      note(fmt::format("{:.2e} of {:.3g}  {}", worst[i]->relative(), worst[i]->scale, maker(in_, *worst[i])));
+      note(fmt::format("{}  {}", difference_text(*worst[i]), maker(in_, *worst[i])));
     for (const auto& v : r.outputs)
-      put("  output {}: {}{}{} (largest difference {:.3g}, scale {:.3g})\n", shown(in_.a[v.a].name),
-          v.same ? p_.green : p_.red, v.same ? "agrees" : "differs", p_.reset, v.max_abs, v.scale);
+      put("  output {}: {}{}{} ({})\n", shown(in_.a[v.a].name), v.same ? p_.green : p_.red,
+          v.same ? "agrees" : "differs", p_.reset, difference_text(v));
   }
 
   void ops() {

@@ -1,22 +1,11 @@
 #include "tools/view/graph_layout.h"
 
 #include <fmt/format.h>
-#include <graphviz/gvc.h>
 
-#include <memory>
-#include <string>
-
-#include "ir/base/error.h"
+#include "tools/view/graphviz.h"
 
 namespace lathe::view {
 namespace {
-
-// The library takes writable strings.
-void set(void* object, const char* name, const std::string& value) {
-  static std::string empty;
-  std::string key = name, text = value;
-  ::agsafeset(object, key.data(), text.data(), empty.data());
-}
 
 constexpr double kPointsPerInch = 72;
 
@@ -25,28 +14,23 @@ constexpr double kPointsPerInch = 72;
 GraphLayout layout_graph(const std::vector<Box>& boxes, const std::vector<std::pair<size_t, size_t>>& edges) {
   GraphLayout out;
   if (boxes.empty()) return out;
-  const std::unique_ptr<GVC_t, int (*)(GVC_t*)> context(::gvContext(), ::gvFreeContext);
-  std::string name = "g";
-  const std::unique_ptr<Agraph_t, int (*)(Agraph_t*)> graph(::agopen(name.data(), Agdirected, nullptr),
-                                                            ::agclose);
-  if (!context || !graph) fail("graphviz's library does not start");
-  set(graph.get(), "nodesep", "0.2");
-  set(graph.get(), "ranksep", "0.28");
+  const GvContext context = gv_context();
+  const GvGraph graph = gv_graph();
+  gv_set(graph.get(), "nodesep", "0.2");
+  gv_set(graph.get(), "ranksep", "0.28");
   std::vector<Agnode_t*> nodes;
   for (size_t i = 0; i < boxes.size(); ++i) {
-    std::string id = std::to_string(i);
-    nodes.push_back(::agnode(graph.get(), id.data(), 1));
-    set(nodes.back(), "shape", "box");
-    set(nodes.back(), "fixedsize", "true");
-    set(nodes.back(), "label", "");
-    set(nodes.back(), "width", fmt::format("{:.4f}", boxes[i].width / kPointsPerInch));
-    set(nodes.back(), "height", fmt::format("{:.4f}", boxes[i].height / kPointsPerInch));
+    nodes.push_back(gv_node(graph.get(), std::to_string(i)));
+    gv_set(nodes.back(), "shape", "box");
+    gv_set(nodes.back(), "fixedsize", "true");
+    gv_set(nodes.back(), "label", "");
+    gv_set(nodes.back(), "width", fmt::format("{:.4f}", boxes[i].width / kPointsPerInch));
+    gv_set(nodes.back(), "height", fmt::format("{:.4f}", boxes[i].height / kPointsPerInch));
   }
   std::vector<Agedge_t*> lines;
   for (const auto& [from, to] : edges) {
-    std::string id = std::to_string(lines.size());
-    lines.push_back(::agedge(graph.get(), nodes[from], nodes[to], id.data(), 1));
-    set(lines.back(), "arrowhead", "none");  // else the curve ends before the box
+    lines.push_back(gv_edge(graph.get(), nodes[from], nodes[to], std::to_string(lines.size())));
+    gv_set(lines.back(), "arrowhead", "none");  // else the curve ends before the box
   }
   if (::gvLayout(context.get(), graph.get(), "dot") != 0) fail("graphviz cannot lay the graph out");
   const boxf bounds = GD_bb(graph.get());

@@ -12,7 +12,21 @@
 namespace lathe::view {
 namespace {
 
-std::string describe(const Unit& u) {
+// Consecutive units that read the same, counted.
+std::vector<std::pair<std::string, size_t>> folded(const std::vector<std::string>& lines) {
+  std::vector<std::pair<std::string, size_t>> out;
+  for (const std::string& l : lines) {
+    if (!out.empty() && out.back().first == l)
+      ++out.back().second;
+    else
+      out.emplace_back(l, 1);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string unit_text(const Unit& u) {
   std::string s(role_name(u.role));
   const auto add = [&](const std::string& text) {
     s += (s.find(':') == std::string::npos ? ": " : ", ") + text;
@@ -33,20 +47,6 @@ std::string describe(const Unit& u) {
   return s;
 }
 
-// Consecutive units that read the same, counted.
-std::vector<std::pair<std::string, size_t>> folded(const std::vector<std::string>& lines) {
-  std::vector<std::pair<std::string, size_t>> out;
-  for (const std::string& l : lines) {
-    if (!out.empty() && out.back().first == l)
-      ++out.back().second;
-    else
-      out.emplace_back(l, 1);
-  }
-  return out;
-}
-
-}  // namespace
-
 std::string roles_text(const Model& m, const Roles& r, const std::string& title) {
   const cli::Paint p(STDOUT_FILENO);
   size_t nodes = 0, known = 0;
@@ -64,7 +64,7 @@ std::string roles_text(const Model& m, const Roles& r, const std::string& title)
   };
   for (const Unit& u : r.units) {
     if (u.layer < 0) {
-      loose.push_back(describe(u));
+      loose.push_back(unit_text(u));
       continue;
     }
     if (block >= r.blocks.size() || u.layer != r.blocks[block].first_layer) continue;
@@ -74,7 +74,7 @@ std::string roles_text(const Model& m, const Roles& r, const std::string& title)
                        p.reset, p.dim, b.first_layer, b.first_layer + b.count - 1, p.reset);
     std::vector<std::string> inside;
     for (const Unit& v : r.units)
-      if (v.layer == b.first_layer) inside.push_back("  " + describe(v));
+      if (v.layer == b.first_layer) inside.push_back("  " + unit_text(v));
     for (const auto& [text, count] : folded(inside))
       out += count > 1 ? fmt::format("{} x {}\n", text, count) : text + "\n";
     ++block;

@@ -6,6 +6,7 @@
 
 namespace lathe::view {
 
+std::string unit_text(const Unit& u);  // "attention: 12 heads, of 32, causal"
 std::string roles_text(const Model& m, const Roles& r, const std::string& title);
 std::string roles_json(const Model& m, const Roles& r, const std::string& path);
 
