@@ -50,6 +50,8 @@ const std::vector<PassDef>& all_passes() {
       fuse_rms_norm(),
       fuse_skip_layer_norm(),
 
+      bf16(),
+      fp16(),
       quant2(),
       quant4(),
       quant8(),
@@ -69,6 +71,7 @@ const std::vector<GroupDef>& all_groups() {
        "fuse-quick-gelu,fuse-attention,fuse-embed-layer-norm,fuse-skip-layer-norm,fuse-bias-gelu,"
        "fuse-matmul-bias,fuse-conv-activation,fuse-matmul-scale,cse,dedup,dce",
        false},
+      {"q4f16", "4-bit weights, float16 activations: what browsers use", "quant4,fp16", false},
       {"O1", "Preset -O1: simplify in standard ops", "simplify", false},
       {"O2", "Preset -O2 (the default): simplify and fuse", "fuse", false},
       {"O3", "Preset -O3: as -O2, then simplify once more", "fuse,simplify", false},

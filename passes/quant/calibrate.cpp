@@ -144,17 +144,16 @@ std::vector<fs::path> data_files(const std::string& data) {
 
 }  // namespace
 
-std::map<ValueId, InputStats> calibrate(const Model& m, const ShapeValues& values,
-                                        const std::vector<ValueId>& wanted,
-                                        const CalibrationOptions& options) {
-  Gatherer gatherer(wanted, options.gram);
+void run_calibration(const Model& m, const ShapeValues& values, const CalibrationOptions& options,
+                     const std::function<void(ValueId, const Datum&)>& seen,
+                     const std::function<void()>& restart) {
   ExecOptions exec;
   exec.seed = options.seed;
-  exec.on_value = [&](ValueId v, const Datum& d) { gatherer.see(v, d); };
+  exec.on_value = seen;
   Executor executor(m, exec);
   if (options.data != "seeded") {
     for (const fs::path& file : data_files(options.data)) executor.run(read_inputs(m, file));
-    return gatherer.take();
+    return;
   }
   // A batch of sequences where the names of the dims allow it; else what verification would use.
   std::string why = "its inputs are not known well enough";
@@ -162,19 +161,29 @@ std::map<ValueId, InputStats> calibrate(const Model& m, const ShapeValues& value
     int64_t batch, length;
     Binding::Fill fill;
   };
-  for (const Sizes z : {Sizes{16, 64, Binding::Fill::ones}, Sizes{0, 0, Binding::Fill::primes},
-                        Sizes{0, 0, Binding::Fill::ones}}) {
+  for (const Sizes z : {Sizes{options.batch, options.length, Binding::Fill::ones},
+                        Sizes{0, 0, Binding::Fill::primes}, Sizes{0, 0, Binding::Fill::ones}}) {
     auto inputs = seeded_inputs(m, values, z.batch, z.length, z.fill, options.seed, why);
-    if (inputs.empty()) continue;
+    if (inputs.empty() && !m.inputs(m.main()).empty()) continue;
     try {
       executor.run(std::move(inputs));
-      return gatherer.take();
+      return;
     } catch (const Error& e) {
       why = e.what();
-      gatherer = Gatherer(wanted, options.gram);
+      restart();
     }
   }
   fail("calibration cannot run the model on seeded inputs ({}); give it data=FILE.npz", why);
+}
+
+std::map<ValueId, InputStats> calibrate(const Model& m, const ShapeValues& values,
+                                        const std::vector<ValueId>& wanted,
+                                        const CalibrationOptions& options) {
+  Gatherer gatherer(wanted, options.gram);
+  run_calibration(
+      m, values, options, [&](ValueId v, const Datum& d) { gatherer.see(v, d); },
+      [&] { gatherer = Gatherer(wanted, options.gram); });
+  return gatherer.take();
 }
 
 }  // namespace lathe

@@ -2,11 +2,13 @@
 // moments are gathered as values are made.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "ir/core/model.h"
+#include "ir/ops/datum.h"
 #include "ir/ops/infer_ctx.h"
 
 namespace lathe {
@@ -24,7 +26,15 @@ struct CalibrationOptions {
   std::string data = "seeded";
   bool gram = false;
   uint64_t seed = 0;
+  // Of seeded inputs, where the names of their dims leave the choice.
+  int64_t batch = 16, length = 64;
 };
+
+// Runs the model on the data. `seen` is told of every value as it is made, inputs too; `restart`, that what
+// was seen so far does not count (made-up sizes that did not fit). Errors as of calibrate().
+void run_calibration(const Model& m, const ShapeValues& values, const CalibrationOptions& options,
+                     const std::function<void(ValueId, const Datum&)>& seen,
+                     const std::function<void()>& restart);
 
 // Statistics over the last axis of each wanted value. A wanted value that no run made is not in the result.
 // Data that does not fit the model's inputs is an input error; so is a model that cannot be run.

@@ -1,0 +1,16 @@
+// Carries a plan out: node by node, each checked as a patch within the half type's rounding.
+#pragma once
+#include "passes/quant/half/plan.h"
+
+namespace lathe {
+
+struct HalfResult {
+  uint64_t nodes = 0;
+  int64_t bytes_before = 0, bytes_after = 0;  // of the constants that changed
+};
+
+// A node reads the half values of its operands (a Cast where there is none yet) and its results are cast back
+// for those who read float; the Casts that nobody reads go. Constants are cast last, one at a time.
+HalfResult convert_halves(PassContext& ctx, const HalfOptions& options, const HalfPlan& plan);
+
+}  // namespace lathe

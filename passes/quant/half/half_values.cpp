@@ -1,0 +1,89 @@
+#include "passes/quant/half/half_values.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ir/ops/convert.h"
+
+namespace lathe {
+namespace {
+
+constexpr int64_t kFew = 16;  // elements of an epsilon or a bound
+
+}  // namespace
+
+Tensor half_constant(const Tensor& t, const HalfKind& kind) {
+  const Tensor aligned = t.aligned();
+  if (t.count() > kFew) return convert(aligned, kind.dtype);
+  Tensor wide = Tensor::of<float>(DType::F32, t.dims, aligned.data<float>());
+  for (float& x : wide.mutable_data<float>())
+    if (x != 0 && std::fabs(x) < kind.smallest) x = std::copysign(static_cast<float>(kind.smallest), x);
+  return convert(wide, kind.dtype);
+}
+
+ValueId HalfValues::source(ValueId v, std::vector<NodeId>& context) const {
+  const NodeId def = m_[v].def;
+  if (!def || !m_[def].is("Cast") || m_.constant(v) != nullptr) return v;
+  const ValueId x = m_[def].in[0];
+  const DType t = m_[x].type.dtype;
+  if (!is_integer(t) && t != DType::Bool && t != kind_.dtype) return v;
+  context.push_back(def);
+  return x;
+}
+
+ValueId HalfValues::of(Builder& b, GraphId where, ValueId v, std::vector<NodeId>& context) {
+  for (const ValueId twin : made_[v])
+    if (!m_[twin].erased && m_.encloses(m_[m_[twin].def].parent, where)) {
+      (void)source(v, context);
+      context.push_back(m_[twin].def);
+      return twin;
+    }
+  for (const auto& [of, twin] : pending_)
+    if (of == v) return twin;
+  const ValueId x = source(v, context);
+  if (m_[x].type.dtype == kind_.dtype) return x;
+  const ValueId twin = b.op("Cast", {x}, attrs({{"to", static_cast<int64_t>(kind_.dtype)}}));
+  pending_.emplace_back(v, twin);
+  return twin;
+}
+
+void HalfValues::keep() {
+  for (const auto& [v, twin] : pending_) made_[v].push_back(twin);
+  pending_.clear();
+}
+
+void HalfValues::forget() { pending_.clear(); }
+
+std::pair<int64_t, int64_t> HalfValues::fold_constants() {
+  int64_t before = 0, after = 0;
+  std::vector<ValueId> constants;
+  for (const auto& [v, twins] : made_)
+    if (m_.constant(v) != nullptr) constants.push_back(v);
+  std::sort(constants.begin(), constants.end());
+  for (const ValueId v : constants) {
+    ValueId half;
+    for (const ValueId twin : made_[v]) {
+      if (m_[twin].erased) continue;
+      if (!half) {
+        const TensorPtr t = m_.constant_ptr(v);
+        Tensor narrow = half_constant(*t, kind_);
+        before += static_cast<int64_t>(t->byte_size());
+        after += static_cast<int64_t>(narrow.byte_size());
+        half = m_.add_initializer(m_[v].graph, std::move(narrow), m_.unique_name(m_[v].name + "_half"));
+      }
+      const NodeId cast = m_[twin].def;
+      m_.replace_uses(twin, half);
+      m_.erase(cast);
+    }
+    if (!half || !m_[v].uses.empty()) continue;
+    const std::string name = m_[v].name;
+    if (const NodeId def = m_[v].def)
+      m_.erase(def);
+    else
+      m_.erase_initializer(v);
+    m_.set_name(half, name);
+  }
+  return {before, after};
+}
+
+}  // namespace lathe

@@ -1,0 +1,30 @@
+// How large and how small the values of a model get, as the executor sees them.
+#pragma once
+#include <limits>
+#include <string>
+#include <unordered_map>
+
+#include "passes/core/context.h"
+#include "passes/quant/half/kind.h"
+
+namespace lathe {
+
+struct Magnitude {
+  double largest = 0;                                         // |x|, finite elements
+  double smallest = std::numeric_limits<double>::infinity();  // |x| above zero
+  double square = 0;                                          // sum of x^2
+  int64_t count = 0;
+};
+
+struct Observed {
+  std::unordered_map<ValueId, Magnitude> of;  // float32 values that some run made
+  std::string why_not;                        // not empty: the model could not be run
+};
+
+// Runs the model on `data` (passes/quant/calibrate.h). Before that, constants of the model that only stand
+// for an infinity (-3.4e38 in an attention mask, beyond the type) are brought into its range, to half of the
+// largest number so that sums of two stay finite. The model's outputs on the data must stay what they were;
+// where it cannot be run, only numbers beyond 1e30 are taken for infinities. data=none: nothing is run.
+Observed observe_magnitudes(PassContext& ctx, const HalfKind& kind, const std::string& data);
+
+}  // namespace lathe
