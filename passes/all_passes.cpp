@@ -2,6 +2,7 @@
 #include "passes/all_passes.h"
 
 #include "passes/core/pass.h"
+#include "passes/quant/half/half.h"
 
 namespace lathe {
 

@@ -33,7 +33,8 @@ IntRange int_range(const Model& m, ValueId v, Binding& binding) {
       const Node& n = m[u.node];
       if (n.erased || !n.domain.empty()) {
         if (n.is("EmbedLayerNormalization", "com.microsoft") && u.slot < 2) {
-          const Shape* table = m[n.in[u.slot + 2]].type.shape ? &*m[n.in[u.slot + 2]].type.shape : nullptr;
+          const ValueId rows_of = n.input(u.slot == 0 ? 2 : 4);  // words, segments
+          const Shape* table = rows_of && m[rows_of].type.shape ? &*m[rows_of].type.shape : nullptr;
           const auto rows = table && !table->empty() ? binding.eval((*table)[0]) : std::nullopt;
           if (rows && *rows > 0) {
             range.high = found ? std::min(range.high, *rows - 1) : *rows - 1;

@@ -10,6 +10,7 @@
 #include "ir/exec/seed_inputs.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/math/gemm_kernel.h"
+#include "passes/core/scratch.h"
 
 namespace lathe {
 namespace {
@@ -150,6 +151,9 @@ void run_calibration(const Model& m, const ShapeValues& values, const Calibratio
   ExecOptions exec;
   exec.seed = options.seed;
   exec.on_value = seen;
+  exec.max_iterations = 10'000;
+  // Nobody asked to run the model: what it may take follows from its size.
+  if (options.data == "seeded") exec.max_bytes = scratch_bytes(m) + (int64_t{1} << 29);
   Executor executor(m, exec);
   if (options.data != "seeded") {
     for (const fs::path& file : data_files(options.data)) executor.run(read_inputs(m, file));

@@ -169,7 +169,7 @@ TEST_P(HostileModel, IsRefusedOrCarried) {
   const Outcome diff = run(dir, "onnx-diff", {"m.onnx", "m.onnx"});
   EXPECT_EQ(diff.code, 0) << diff.err;
   expect_little_memory(diff, bytes.size());
-  for (const char* passes : {"--passes=O3,quant4", "--passes=fold,unroll,inline,cse,dce"}) {
+  for (const char* passes : {"--passes=O3,quant4,fp16", "--passes=fold,unroll,inline,cse,dce"}) {
     SCOPED_TRACE(passes);
     const Outcome opt = run(dir, "onnx-opt", {"m.onnx", "-o", "out.onnx", "-q", passes});
     expect_little_memory(opt, bytes.size());
@@ -215,7 +215,7 @@ TEST(HostileModelTest, FunctionsThatMultiply) {
   const TempDir dir;
   const std::string bytes = whole(text);
   dir.write("m.onnx", bytes);
-  for (const char* passes : {"--passes=O3,quant4", "--passes=inline"}) {
+  for (const char* passes : {"--passes=O3,quant4,fp16", "--passes=inline"}) {
     const Outcome o = run(dir, "onnx-opt", {"m.onnx", "-o", "out.onnx", "-q", passes});
     EXPECT_TRUE(o.code == 0 || o.code == 3) << o.code << o.err;
     expect_little_memory(o, bytes.size());

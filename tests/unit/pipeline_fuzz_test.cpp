@@ -99,7 +99,7 @@ TEST(PipelineFuzzTest, MutantsAreOptimizedOrRefused) {
   const std::string sample = read_sample();
   const std::vector<size_t> at = telling_bytes(sample);
   ASSERT_GT(at.size(), 5000U);
-  const auto steps = parse_pipeline("O3,quant4");
+  const auto steps = parse_pipeline("O3,quant4,fp16");
   const auto rounds = static_cast<int>(asked("LATHE_FUZZ_ROUNDS", 300));
   Rng rng(static_cast<uint64_t>(asked("LATHE_FUZZ_SEED", 20261121)));
   int optimized = 0, loaded = 0;

@@ -1,10 +1,11 @@
 // fp16, bf16: a float32 model in half precision where that holds what its values need.
+#include "passes/quant/half/half.h"
+
 #include <fmt/format.h>
 
 #include <cmath>
 
 #include "passes/quant/half/convert.h"
-#include "passes/quant/quant_passes.h"
 
 namespace lathe {
 namespace {

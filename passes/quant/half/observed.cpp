@@ -60,11 +60,17 @@ bool same_outputs(const Seen& a, const Seen& b) {
   return true;
 }
 
-double largest_finite(const Tensor& t) {
+// The largest number of a tensor that says "nothing" or "never" and no more: zeros, infinities, and numbers
+// beyond the type. 0 for any other.
+double mask_size(const Tensor& t, const HalfKind& kind) {
   double most = 0;
   const Tensor aligned = t.aligned();
-  for (const float x : aligned.data<float>())
-    if (std::isfinite(x)) most = std::max(most, std::fabs(static_cast<double>(x)));
+  for (const float x : aligned.data<float>()) {
+    const double a = std::fabs(static_cast<double>(x));
+    if (a == 0 || !std::isfinite(x)) continue;
+    if (a <= kind.largest) return 0;
+    most = std::max(most, a);
+  }
   return most;
 }
 
@@ -86,8 +92,7 @@ std::vector<Mask> find_masks(const Model& m, const HalfKind& kind) {
   const auto look_at = [&](ValueId v) {
     const Tensor* t = v ? m.constant(v) : nullptr;
     if (t == nullptr || t->dtype != DType::F32 || t->count() > kMaxMask || m[v].uses.empty()) return;
-    const double most = largest_finite(*t);
-    if (most > kind.largest) masks.push_back({v, most});
+    if (const double most = mask_size(*t, kind); most > 0) masks.push_back({v, most});
   };
   for (const GraphId g : nested_graphs(m, m.main())) {
     for (const ValueId v : m[g].initializers) look_at(v);

@@ -22,8 +22,8 @@ struct Observed {
 };
 
 // Runs the model on `data` (passes/quant/calibrate.h). Before that, constants of the model that only stand
-// for an infinity (-3.4e38 in an attention mask, beyond the type) are brought into its range, to half of the
-// largest number so that sums of two stay finite. The model's outputs on the data must stay what they were;
+// for an infinity (zeros and -3.4e38, say, in an attention mask) are brought into the type's range, to half of
+// the largest number so that sums of two stay finite. The model's outputs on the data must stay what they were;
 // where it cannot be run, only numbers beyond 1e30 are taken for infinities. data=none: nothing is run.
 Observed observe_magnitudes(PassContext& ctx, const HalfKind& kind, const std::string& data);
 
