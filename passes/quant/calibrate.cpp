@@ -153,7 +153,7 @@ void run_calibration(const Model& m, const ShapeValues& values, const Calibratio
   exec.on_value = seen;
   exec.max_iterations = 10'000;
   // Nobody asked to run the model: what it may take follows from its size.
-  if (options.data == "seeded") exec.max_bytes = scratch_bytes(m) + (int64_t{1} << 29);
+  if (options.data == "seeded") exec.max_bytes = scratch_bytes(m);
   Executor executor(m, exec);
   if (options.data != "seeded") {
     for (const fs::path& file : data_files(options.data)) executor.run(read_inputs(m, file));

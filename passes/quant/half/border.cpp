@@ -20,9 +20,8 @@ void narrow_value(PassContext& ctx, ValueId v, GraphId g, NodeId before, const H
   Model& m = ctx.model;
   const Type wide = m[v].type;
   const std::vector<Use> uses = m[v].uses;
-  const NodeId cast =
-      m.create("", "Cast", {v}, attrs({{"to", kFloat}}), 1, m.unique_name(m[v].name + "/Cast"),
-               {m.unique_name(m[v].name + "_float")});
+  const NodeId cast = m.create("", "Cast", {v}, attrs({{"to", kFloat}}), 1,
+                               m.unique_name(m[v].name + "/Cast"), {m.unique_name(m[v].name + "_float")});
   const ValueId back = m[cast].out[0];
   m.set_type(back, wide);
   m.set_type(v, with_dtype(wide, kind.dtype));

@@ -100,8 +100,7 @@ class Converter {
         continue;
       }
       if (m_[out[i]].type.dtype == o_.kind.dtype && is_f32(m_, old)) {
-        replace.emplace_back(
-            old, b.op("Cast", {out[i]}, attrs({{"to", static_cast<int64_t>(DType::F32)}})));
+        replace.emplace_back(old, b.op("Cast", {out[i]}, attrs({{"to", static_cast<int64_t>(DType::F32)}})));
         names.emplace_back(out[i], m_[old].name);
       } else {
         replace.emplace_back(old, out[i]);
@@ -109,15 +108,15 @@ class Converter {
     }
     std::sort(context.begin(), context.end());
     context.erase(std::unique(context.begin(), context.end()), context.end());
-    const bool done = !replace.empty() && commit(b, {.rule = ctx_.pass,
-                                                     .root = n,
-                                                     .taken = {n},
-                                                     .context = context,
-                                                     .replace = replace,
-                                                     .in_order = true,
-                                                     .tolerance = kSteps * o_.kind.step,
-                                                     .what = fmt::format("{} of {}", node.type,
-                                                                         onnx_name(o_.kind.dtype))});
+    const bool done =
+        !replace.empty() && commit(b, {.rule = ctx_.pass,
+                                       .root = n,
+                                       .taken = {n},
+                                       .context = context,
+                                       .replace = replace,
+                                       .in_order = true,
+                                       .tolerance = kSteps * o_.kind.step,
+                                       .what = fmt::format("{} of {}", node.type, onnx_name(o_.kind.dtype))});
     if (!done) {
       if (replace.empty()) b.discard();
       return twins_.forget();
@@ -140,7 +139,7 @@ class Converter {
       if (test.outcome != PatchTestResult::Outcome::equal) {
         ctx_.missed(ctx_.pass, patch.root,
                     (test.outcome == PatchTestResult::Outcome::differs ? "it would change too much: "
-                                                                      : "could not be verified: ") +
+                                                                       : "could not be verified: ") +
                         test.why);
         b.discard();
         return false;

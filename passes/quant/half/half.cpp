@@ -25,8 +25,8 @@ PassDef make(DType dtype, std::string name, std::string headroom) {
   PassDef p;
   p.name = std::move(name);
   p.group = "quantization";
-  p.summary = fmt::format("Compute in {} where its range allows, with as few Casts as can be",
-                          onnx_name(dtype));
+  p.summary =
+      fmt::format("Compute in {} where its range allows, with as few Casts as can be", onnx_name(dtype));
   p.options = {
       {"keep", "what stays float32: roles, op types, node names with '*', joined by '+'", ""},
       {"io", "keep: inputs and outputs stay float32; convert", "keep"},

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "ir/core/walk.h"
 #include "ir/exec/compare.h"
@@ -110,7 +111,7 @@ void set_clamped(Model& m, const Mask& mask, const HalfKind& kind) {
 // The masks that may be clamped; `seen` becomes what the clamped model shows.
 std::vector<Mask> harmless(const PassContext& ctx, const std::vector<Mask>& masks, const HalfKind& kind,
                            const std::string& data, Seen& seen) {
-  const Seen before = std::move(seen);
+  const Seen before = std::exchange(seen, Seen());
   const auto trial = [&](const std::vector<Mask>& some) {
     Model copy = ctx.model;
     for (const Mask& mask : some) set_clamped(copy, mask, kind);
@@ -149,9 +150,9 @@ Observed observe_magnitudes(PassContext& ctx, const HalfKind& kind, const std::s
   }
   if (!out.why_not.empty()) std::erase_if(masks, [](const Mask& m) { return m.largest < kNoNumber; });
   for (const Mask& mask : masks) {
-    if (!ctx.spend(ctx.pass + "-mask", ctx.model[mask.value].name,
-                   fmt::format("{:.3g}, which stands for infinity, became {:.5g}", mask.largest,
-                               kind.largest / 2)))
+    if (!ctx.spend(
+            ctx.pass + "-mask", ctx.model[mask.value].name,
+            fmt::format("{:.3g}, which stands for infinity, became {:.5g}", mask.largest, kind.largest / 2)))
       break;
     set_clamped(ctx.model, mask, kind);
   }

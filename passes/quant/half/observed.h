@@ -22,9 +22,9 @@ struct Observed {
 };
 
 // Runs the model on `data` (passes/quant/calibrate.h). Before that, constants of the model that only stand
-// for an infinity (zeros and -3.4e38, say, in an attention mask) are brought into the type's range, to half of
-// the largest number so that sums of two stay finite. The model's outputs on the data must stay what they were;
-// where it cannot be run, only numbers beyond 1e30 are taken for infinities. data=none: nothing is run.
+// for an infinity (zeros and -3.4e38, say, in an attention mask) are brought into the type's range, to half
+// of the largest number so that sums of two stay finite. The model's outputs on the data must stay what they
+// were; where it cannot be run, only numbers beyond 1e30 are taken for infinities. data=none: nothing is run.
 Observed observe_magnitudes(PassContext& ctx, const HalfKind& kind, const std::string& data);
 
 }  // namespace lathe

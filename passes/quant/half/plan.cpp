@@ -22,23 +22,23 @@ bool one_of(std::string_view type, std::span<const std::string_view> list) {
 // Moves elements and computes nothing: as good in either type.
 bool only_moves(const Node& n) {
   static constexpr std::array<std::string_view, 21> kMoves = {
-      "Cast",    "Concat",          "ConstantOfShape", "DepthToSpace", "Expand",    "Flatten", "Gather",
-      "GatherND", "GatherElements", "Identity",        "Pad",          "Reshape",   "Resize",  "Slice",
-      "SpaceToDepth", "Split",      "Squeeze",         "Tile",         "Transpose", "Unsqueeze", "Where"};
+      "Cast",         "Concat",         "ConstantOfShape", "DepthToSpace", "Expand",    "Flatten",   "Gather",
+      "GatherND",     "GatherElements", "Identity",        "Pad",          "Reshape",   "Resize",    "Slice",
+      "SpaceToDepth", "Split",          "Squeeze",         "Tile",         "Transpose", "Unsqueeze", "Where"};
   return n.domain.empty() && one_of(n.type, kMoves);
 }
 
 // Where a tiny number is added or is a bound, and may as well be the smallest half.
 bool takes_tiny(const Node& n) {
-  static constexpr std::array<std::string_view, 12> kOps = {"Add", "Sub", "Max", "Min", "Clip", "Where",
-                                                            "Pad", "Less", "Greater", "Equal",
-                                                            "LessOrEqual", "GreaterOrEqual"};
+  static constexpr std::array<std::string_view, 12> kOps = {
+      "Add", "Sub",  "Max",     "Min",   "Clip",        "Where",
+      "Pad", "Less", "Greater", "Equal", "LessOrEqual", "GreaterOrEqual"};
   return n.domain.empty() && one_of(n.type, kOps);
 }
 
 bool is_product(const Node& n) {
-  static constexpr std::array<std::string_view, 9> kOps = {"MatMul", "Gemm", "Conv", "ConvTranspose",
-                                                           "Einsum", "LSTM", "GRU", "RNN", "Attention"};
+  static constexpr std::array<std::string_view, 9> kOps = {
+      "MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "LSTM", "GRU", "RNN", "Attention"};
   return n.domain == "com.microsoft" || (n.domain.empty() && one_of(n.type, kOps));
 }
 
@@ -52,7 +52,11 @@ bool divides(const Node& n, size_t slot) {
 class Planner {
  public:
   Planner(PassContext& ctx, const HalfOptions& o, const Observed& seen)
-      : ctx_(ctx), m_(ctx.model), o_(o), seen_(seen), roles_(analyze_roles(ctx.model)),
+      : ctx_(ctx),
+        m_(ctx.model),
+        o_(o),
+        seen_(seen),
+        roles_(analyze_roles(ctx.model)),
         ranges_(analyze_ranges(ctx.model, ctx.values)) {}
 
   HalfPlan run() {
@@ -68,7 +72,8 @@ class Planner {
         const auto why = why_.find(n);
         if (why == why_.end() && it->second.gain == 0) continue;
         ++plan.kept;
-        ctx_.missed(ctx_.pass, n, why != why_.end() ? why->second : "its Casts would cost more than it gains");
+        ctx_.missed(ctx_.pass, n,
+                    why != why_.end() ? why->second : "its Casts would cost more than it gains");
       }
     return plan;
   }
@@ -113,12 +118,12 @@ class Planner {
       if (s.largest * o_.headroom > o_.kind.largest)
         return fmt::format("'{}' reaches {:.3g}, and {} ends at {:.5g}", m_[v].name, s.largest, type,
                            o_.kind.largest);
-      if (s.count > 0 && s.square > 0 &&
-          std::sqrt(s.square / static_cast<double>(s.count)) < o_.kind.normal)
+      if (s.count > 0 && s.square > 0 && std::sqrt(s.square / static_cast<double>(s.count)) < o_.kind.normal)
         return fmt::format("'{}' is as small as {:.3g} on average, below what {} holds well", m_[v].name,
                            std::sqrt(s.square / static_cast<double>(s.count)), type);
     } else if (const Range* r = ranges_.find(v)) {
-      if (r->bounded() && std::max(std::fabs(r->low), std::fabs(r->high)) > o_.kind.largest)
+      if (std::isfinite(r->low) && std::isfinite(r->high) &&
+          std::max(std::fabs(r->low), std::fabs(r->high)) > o_.kind.largest)
         return fmt::format("'{}' may reach {:.3g}, and {} ends at {:.5g}", m_[v].name,
                            std::max(std::fabs(r->low), std::fabs(r->high)), type, o_.kind.largest);
     }
@@ -130,8 +135,7 @@ class Planner {
     const Tensor aligned = t.aligned();
     for (const float x : aligned.data<float>())
       if (std::isfinite(x)) most = std::max(most, std::fabs(static_cast<double>(x)));
-    if (most > o_.kind.largest)
-      return fmt::format("the constant '{}' holds {:.3g}", m_[v].name, most);
+    if (most > o_.kind.largest) return fmt::format("the constant '{}' holds {:.3g}", m_[v].name, most);
     if (most > 0 && most < o_.kind.normal && !takes_tiny(m_[n]))
       return fmt::format("the constant '{}' is {:.3g} at most, below what {} holds well", m_[v].name, most,
                          onnx_name(o_.kind.dtype));

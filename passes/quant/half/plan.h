@@ -34,8 +34,8 @@ bool is_control(const Node& node);  // If, Loop, Scan: its border is planned as 
 
 struct HalfLabel {
   enum class Kind : uint8_t { stays, goes, free } kind = Kind::free;
-  int gain = 0;        // free: what half precision of it is worth, against kCastCost
-  bool exact = false;  // may only go where its operands are halves already
+  int gain = 0;               // free: what half precision of it is worth, against kCastCost
+  bool exact = false;         // may only go where its operands are halves already
   std::vector<bool> in, out;  // slots that would change
 };
 inline constexpr int kCastCost = 4;

@@ -1,7 +1,9 @@
 // Regions by a minimum cut (Boykov and Kolmogorov 2004, Boost.Graph's). Each value that both a half and a
 // float node touch costs a Cast, however many nodes read it, which an extra vertex a value says.
 // g++ 12 sees an empty boost::optional read inside Boost's iterator over edges, where it is not.
+#ifndef __clang__
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <algorithm>
 #include <boost/graph/adjacency_list.hpp>
 #include <boost/graph/boykov_kolmogorov_max_flow.hpp>

@@ -41,8 +41,8 @@ bool one_of(std::string_view type, std::span<const std::string_view> list) {
 
 bool is_random(const Node& n) {
   static constexpr std::array<std::string_view, 7> kRandom = {
-      "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
-      "RandomUniformLike"};
+      "Bernoulli",        "Dropout",       "Multinomial",      "RandomNormal",
+      "RandomNormalLike", "RandomUniform", "RandomUniformLike"};
   return n.domain.empty() && one_of(n.type, kRandom);
 }
 
@@ -93,8 +93,8 @@ HalfSlots half_slots(const Model& m, NodeId n, const HalfKind& kind, const Targe
   if (!s.any() || (has_out && !any_out)) {
     std::fill(s.in.begin(), s.in.end(), false);
     std::fill(s.out.begin(), s.out.end(), false);
-    return refuse(fmt::format("opset {} has no {} of {}", m.opset(node.domain), onnx_name(kind.dtype),
-                              node.type));
+    return refuse(
+        fmt::format("opset {} has no {} of {}", m.opset(node.domain), onnx_name(kind.dtype), node.type));
   }
   return s;
 }
@@ -111,8 +111,8 @@ Attrs half_attrs(const Node& node, const HalfKind& kind) {
 }
 
 bool is_discontinuous(const Model& m, NodeId n) {
-  static constexpr std::array<std::string_view, 8> kSteps = {"Ceil", "Floor",   "Hardmax", "Mod",
-                                                             "Round", "Sign", "TopK",    "Unique"};
+  static constexpr std::array<std::string_view, 8> kSteps = {"Ceil",  "Floor", "Hardmax", "Mod",
+                                                             "Round", "Sign",  "TopK",    "Unique"};
   const Node& node = m[n];
   if (node.domain.empty() && one_of(node.type, kSteps)) return true;
   const bool in = std::any_of(node.in.begin(), node.in.end(), [&](ValueId v) { return is_f32(m, v); });
