@@ -48,6 +48,11 @@ OWN = [
     ("quant8 embeddings rows", "quant8{embeddings=rows}"),
     ("quant8 standard", "quant8{form=standard,embeddings=8}"),
     ("quant2 gptq data", "quant2{rounding=gptq,data={data}}"),
+    ("dynamic", "fuse,quant-dynamic"),
+    ("dynamic data", "fuse,quant-dynamic{data={data}}"),
+    ("dynamic unfused", "simplify,quant-dynamic"),
+    ("dynamic plain", "fuse,quant-dynamic{smooth=0,correct=false}"),
+    ("dynamic smooth", "fuse,quant-dynamic{correct=false}"),
 ]
 
 PEERS = {

@@ -56,6 +56,7 @@ const std::vector<PassDef>& all_passes() {
       quant2(),
       quant4(),
       quant8(),
+      quant_dynamic(),
   };
   return passes;
 }

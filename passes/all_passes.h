@@ -55,5 +55,6 @@ PassDef fuse_skip_layer_norm();
 PassDef quant2();
 PassDef quant4();
 PassDef quant8();
+PassDef quant_dynamic();
 
 }  // namespace lathe

@@ -32,7 +32,7 @@ void quantize_weights(PassContext& ctx, const WeightOnlyOptions& options);
 // SkipLayerNormalization.
 struct SplitOptions {
   int64_t min_elements = 4096;
-  bool embeddings = true;
+  bool embeddings = true, attention = true;
 };
 void split_fused_weights(PassContext& ctx, const SplitOptions& options);
 

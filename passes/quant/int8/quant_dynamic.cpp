@@ -1,0 +1,94 @@
+// quant-dynamic: weights as bytes, activations as bytes by the range that they have while the model runs.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "passes/all_passes.h"
+#include "passes/quant/int8/dynamic.h"
+#include "passes/quant/int8/sites.h"
+#include "passes/quant/int8/smooth.h"
+#include "passes/quant/weight_only.h"
+
+namespace lathe {
+namespace {
+
+// Tables of so many bits; a row a scale where `rows`.
+void quantize_tables(PassContext& ctx, const std::string& bits, int64_t least, const std::string& keep) {
+  Scheme s;
+  s.bits = bits == "4" ? 4 : 8;
+  s.symmetric = false;
+  s.scales = DType::F16;
+  s.block = bits == "4" ? 64 : 128;
+  s.rounding = Rounding::mse;
+  if (bits == "rows" || !ctx.settings.target.has_contrib()) {
+    s.bits = 8;
+    s.form = Form::standard;
+    s.symmetric = true;
+    s.block = int64_t{1} << 20;  // a whole row
+  }
+  WeightOnlyOptions w;
+  w.choose = [&](const WeightSite& site) -> SiteChoice {
+    if (site.kind != WeightSite::Kind::table || site.weight->count() < least) return {};
+    if (const std::string by = kept_by(ctx.model, site, keep); !by.empty())
+      return {{}, fmt::format("'{}' keeps it", by)};
+    return {s, {}};
+  };
+  quantize_weights(ctx, w);
+}
+
+void run(PassContext& ctx, const PassOptions& o) {
+  DynamicOptions d;
+  d.format.is_signed = o.choice("weights", {"int8", "uint8"}) == "int8";
+  d.format.per_channel = o.flag("per-channel");
+  d.format.reduce_range = o.flag("reduce-range");
+  d.form =
+      o.choice("form", {"contrib", "standard"}) == "contrib" ? DynamicForm::contrib : DynamicForm::standard;
+  d.correct = o.flag("correct");
+  d.data = o.text("data");
+  const int64_t least = o.integer("min-elements");
+  const std::string keep = o.text("keep");
+  const std::string embeddings = o.choice("embeddings", {"rows", "8", "4", "true", "false"});
+  const double power = o.number("smooth");
+  if (!(power >= 0 && power <= 1))
+    fail_usage("pass 'quant-dynamic': smooth={} is not between 0 and 1", power);
+  const Model& m = ctx.model;
+  d.keep = [&](const WeightSite& s) -> std::string {
+    if (const std::string by = kept_by(m, s, keep); !by.empty()) return fmt::format("'{}' keeps it", by);
+    if (s.weight->count() < least)
+      return fmt::format("the weight has {} elements, fewer than min-elements={}", s.weight->count(), least);
+    return {};
+  };
+  if (ctx.settings.target.has_contrib()) split_biases(ctx);
+  if (power > 0) smooth_inputs(ctx, {power, d.data, [&](const WeightSite& s) { return d.keep(s).empty(); }});
+  quantize_dynamic(ctx, d);
+  if (embeddings == "false") return;
+  split_fused_weights(ctx, {.min_elements = least, .attention = false});
+  if (ctx.settings.target.has_contrib()) split_biases(ctx);
+  quantize_tables(ctx, embeddings == "true" ? "rows" : embeddings, least, keep);
+}
+
+}  // namespace
+
+PassDef quant_dynamic() {
+  PassDef p;
+  p.name = "quant-dynamic";
+  p.group = "quantization";
+  p.summary =
+      "8-bit weights, activations rounded to 8 bits by their range at run time (DynamicQuantizeMatMul)";
+  p.options = {
+      {"weights", "int8, or uint8 with zero points", "int8"},
+      {"per-channel", "a scale an output channel; false: one a weight", "true"},
+      {"reduce-range", "7-bit weights, for x86 processors without VNNI", "false"},
+      {"smooth", "SmoothQuant's power: large channels of activations are evened into the weights; 0: not",
+       "0.7"},
+      {"correct", "take the mean error of each output back in its bias", "true"},
+      {"data", "calibration of both: a .npz file, a folder of them, or seeded", "seeded"},
+      {"keep", "names of nodes or weights that stay float, '*' any text, several by ';'", ""},
+      {"form", "contrib (com.microsoft), standard (MatMulInteger)", "contrib"},
+      {"embeddings", "tables: rows (int8, a scale a row), 8 or 4 (blocks); false: float", "rows"},
+      {"min-elements", "leave smaller weights alone", "1024"}};
+  p.run = run;
+  return p;
+}
+
+}  // namespace lathe

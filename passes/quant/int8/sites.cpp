@@ -1,0 +1,72 @@
+#include "passes/quant/int8/sites.h"
+
+#include <algorithm>
+
+#include "ir/core/walk.h"
+
+namespace lathe {
+namespace {
+
+WeightSite attention_site(const Model& m, NodeId n) {
+  const Node& node = m[n];
+  WeightSite s;
+  s.node = n;
+  s.taken = {n};
+  s.input = node.input(0);
+  s.stored = node.input(1);
+  s.weight = m.constant_ptr(s.stored);
+  s.bias = node.input(2);
+  s.result = node.output(0);
+  return s;
+}
+
+}  // namespace
+
+std::vector<WeightSite> find_byte_sites(const Model& m) {
+  std::vector<WeightSite> products = find_weight_sites(m), all;
+  std::erase_if(products, [](const WeightSite& s) { return s.kind != WeightSite::Kind::product; });
+  auto next = products.begin();
+  for (const GraphId g : nested_graphs(m, m.main()))
+    for (const NodeId n : m.nodes(g)) {
+      if (next != products.end() && next->node == n) {
+        all.push_back(std::move(*next++));
+      } else if (m[n].is("Attention", "com.microsoft")) {
+        WeightSite s = attention_site(m, n);
+        if (s.input && s.result && s.weight && s.weight->rank() == 2) all.push_back(std::move(s));
+      }
+    }
+  return all;
+}
+
+bool matches(std::string_view pattern, std::string_view text) {
+  size_t p = 0, t = 0, star = std::string_view::npos, after = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      after = t;
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++after;
+    } else {
+      return false;
+    }
+  }
+  return std::all_of(pattern.begin() + static_cast<std::ptrdiff_t>(p), pattern.end(),
+                     [](char c) { return c == '*'; });
+}
+
+std::string kept_by(const Model& m, const WeightSite& s, std::string_view patterns) {
+  while (!patterns.empty()) {
+    const size_t end = std::min(patterns.find(';'), patterns.size());
+    const std::string_view one = patterns.substr(0, end);
+    if (!one.empty() && (matches(one, m[s.node].name) || matches(one, m[s.stored].name)))
+      return std::string(one);
+    patterns.remove_prefix(std::min(end + 1, patterns.size()));
+  }
+  return {};
+}
+
+}  // namespace lathe
