@@ -4,9 +4,9 @@
 #include <map>
 
 #include "tools/cli.h"
-#include "tools/diff/html_assets.h"
 #include "tools/diff/picture.h"
 #include "tools/diff/writer.h"
+#include "tools/view/assets.h"
 
 namespace lathe::cli {
 namespace {
@@ -24,17 +24,10 @@ class Html : Writer {
       return xml(shown(std::filesystem::path(path).filename().string(), 80));
     };
     const std::string title = file(in_.path_a) + " → " + file(in_.path_b);
-    put("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-        "content=\"width=device-width\"><title>{}</title>",
-        title);
-    put("<style>:root{{{}}}@media(prefers-color-scheme:dark){{:root:not([data-theme=light]){{{}}}}}:root["
-        "data-theme=dark]{{{}}}",
-        light_colors(), dark_colors(), dark_colors());
-    out_ += picture_style();
-    out_ += kPageStyle;
-    put("</style></head><body><header><h1>{}</h1><div class=\"tools\"><input id=\"find\" type=\"search\" "
-        "placeholder=\"find a node ( / )\" "
-        "aria-label=\"find a node\"><button id=\"theme\" title=\"light or dark\">◐</button></div></header>",
+    put("<header><h1>{}</h1><div class=\"tools\"><output id=\"found\" for=\"find\"></output><input "
+        "id=\"find\" "
+        "type=\"search\" placeholder=\"find a node ( / )\" aria-label=\"find a node\"><button id=\"theme\" "
+        "title=\"light or dark (t)\" aria-label=\"light or dark\">◐</button></div></header>",
         title);
     cards();
     put("<main><aside><div class=\"ab\"><span>a</span><span>b</span></div><svg viewBox=\"0 0 220 700\" "
@@ -43,7 +36,8 @@ class Html : Writer {
     out_ += draw_bars(in_, 220, 700);
     put("</svg><p class=\"hint\">Both models in execution order. Grey bands agree; colored ones were "
         "rewritten: point or click. "
-        "Keys: / find, j and k next and previous, t theme.</p></aside><div class=\"content\">");
+        "Keys: <kbd>/</kbd> find, <kbd>j</kbd> <kbd>k</kbd> next and previous section, <kbd>t</kbd> "
+        "theme.</p></aside><div class=\"content\">");
     if (d_.same()) put("<section><h2>Same</h2><p>Both models compute the same.</p></section>");
     interface();
     groups();
@@ -51,10 +45,18 @@ class Html : Writer {
     values();
     weights();
     ops();
-    put("</div></main><script>");
-    out_ += kPageScript;
-    put("</script></body></html>\n");
-    return std::move(out_);
+    put("</div></main>\n");
+    const std::string dark = dark_colors();
+    return view::html_page({
+        .title = title,
+        .style = fmt::format(
+            ":root{{{0}}}\n@media(prefers-color-scheme:dark){{:root:not([data-theme=light]){{{1}}}}}\n"
+            ":root[data-theme=dark]{{{1}}}\n{2}{3}",
+            light_colors(), dark, picture_style(), view::assets({"base.css", "diff.css"})),
+        .body = std::move(out_),
+        .data = {},
+        .script = std::string(view::asset("diff.js")),
+    });
   }
 
  private:
@@ -83,7 +85,7 @@ class Html : Writer {
 
   void interface() {
     if (d_.interface.empty()) return;
-    put("<section "
+    put("<section tabindex=\"-1\" "
         "id=\"interface\"><h2>Interface</h2><table><tr><th>what</th><th>before</th><th>after</th></tr>");
     for (const auto& c : d_.interface)
       put("<tr><td>{} <code>{}</code></td><td class=\"was\">{}</td><td class=\"is\">{}</td></tr>",
@@ -95,7 +97,8 @@ class Html : Writer {
     const auto& all = d_.changes.groups;
     for (size_t i = 0; i < all.size(); ++i) {
       const auto& g = all[i];
-      put("<section class=\"group\" id=\"g{0}\" data-group=\"{0}\"><h2><i style=\"background:{1}\"></i>{2} × "
+      put("<section tabindex=\"-1\" class=\"group\" id=\"g{0}\" data-group=\"{0}\"><h2><i "
+          "style=\"background:{1}\"></i>{2} × "
           "{3}</h2>",
           i, group_color(i), g.hunks.size(), xml(ops_title(g)));
       if (!g.rules.empty()) put("<p class=\"rules\">by {}</p>", xml(rules_text(g.rules)));
@@ -147,7 +150,7 @@ class Html : Writer {
   void changed() {
     const auto groups = change_groups(in_);
     if (groups.empty()) return;
-    put("<section id=\"changed\"><h2>Changed nodes</h2>");
+    put("<section tabindex=\"-1\" id=\"changed\"><h2>Changed nodes</h2>");
     for (const ChangeGroup& g : groups) {
       const auto name = [&](size_t i) { return xml(node_title(in_.a, d_.changes.nodes[i].a)); };
       put("<details class=\"change\"{}><summary><b>{}{}</b> {}<code>{}</code></summary><ul>",
@@ -167,7 +170,7 @@ class Html : Writer {
     double most = 0;
     for (const auto& c : w)
       if (c.compared && c.stats.relative < 1e300) most = std::max(most, c.stats.relative);
-    put("<section id=\"weights\"><h2>Weights: {} changed, {} same</h2><table "
+    put("<section tabindex=\"-1\" id=\"weights\"><h2>Weights: {} changed, {} same</h2><table "
         "class=\"sortable\"><thead><tr><th>weight</th><th>stored</th>"
         "<th>bytes</th><th>max</th><th>mean</th><th>relative</th><th>cosine</th></tr></thead><tbody>",
         w.size(), d_.weights.same);
@@ -193,7 +196,7 @@ class Html : Writer {
     if (in_.run == nullptr) return;
     const diff::RunReport& r = *in_.run;
     const auto worst = worst_values(r.alone);
-    put("<section id=\"values\"><h2>Values on seeded inputs: {}</h2>",
+    put("<section tabindex=\"-1\" id=\"values\"><h2>Values on seeded inputs: {}</h2>",
         r.same() ? "the outputs agree" : "the outputs differ");
     put("<p class=\"rules\">inputs:");
     for (const auto& [name, type] : r.inputs) put(" <code>{} {}</code>", xml(shown(name)), xml(type));
@@ -224,7 +227,7 @@ class Html : Writer {
     for (const auto& [op, n] : d_.cost_b.ops) counts[op].second = n;
     size_t most = 1;
     for (const auto& [op, n] : counts) most = std::max({most, n.first, n.second});
-    put("<section id=\"ops\"><h2>Nodes by op</h2><table "
+    put("<section tabindex=\"-1\" id=\"ops\"><h2>Nodes by op</h2><table "
         "class=\"sortable\"><thead><tr><th>op</th><th>before</th><th>after</th><th>change</th>"
         "</tr></thead><tbody>");
     for (const auto& [op, n] : counts) {

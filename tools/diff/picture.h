@@ -17,8 +17,8 @@ struct Panel {
 
 // The style names its colors by CSS variables: one of the two sets goes with it.
 const char* picture_style();
-const char* light_colors();
-const char* dark_colors();
+std::string light_colors();
+std::string dark_colors();
 std::string group_color(size_t group);
 
 // The old and the new subgraph of a group's first place, next to each other, at most `width` wide.

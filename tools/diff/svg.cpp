@@ -6,6 +6,7 @@
 
 #include "tools/cli.h"
 #include "tools/diff/picture.h"
+#include "tools/view/assets.h"
 
 namespace lathe::cli {
 namespace {
@@ -36,18 +37,16 @@ std::string group_color(size_t group) {
   return group < kColors.size() ? kColors[group] : "#8a8f98";
 }
 
-const char* light_colors() {
-  return "--page:#fff;--ink:#1c2430;--soft:#68727f;--line:#d8dde3;--card:#f6f7f9;--track:#e4e8ec;--agree:#"
-         "e9ecef;"
-         "--old:#fdecea;--old-line:#d9534f;--new:#e8f6ec;--new-line:#2f9e54;--changed:#e0a100;--pill:#eef1f4;"
-         "--edge:#9aa4af";
+std::string light_colors() {
+  return view::theme_variables(view::kLight) +
+         "--track:#e4e8ec;--agree:#e9ecef;--old:#fdecea;--old-line:#c9403c;--new:#e8f6ec;--new-line:#237e42;"
+         "--changed:#a87400;--focus:#1f6fd0;color-scheme:light";
 }
 
-const char* dark_colors() {
-  return "--page:#14181d;--ink:#e6eaef;--soft:#98a3af;--line:#303842;--card:#1b2027;--track:#2a313a;--agree:#"
-         "22282f;"
-         "--old:#3a2022;--old-line:#e0706c;--new:#1c3325;--new-line:#4fc07a;--changed:#e6b422;--pill:#262c34;"
-         "--edge:#66717d";
+std::string dark_colors() {
+  return view::theme_variables(view::kDark) +
+         "--track:#2a313a;--agree:#22282f;--old:#3a2022;--old-line:#e0706c;--new:#1c3325;--new-line:#4fc07a;"
+         "--changed:#e6b422;--focus:#7cb7ff;color-scheme:dark";
 }
 
 const char* picture_style() {
