@@ -171,13 +171,18 @@ def shapes(a: argparse.Namespace) -> tuple[list[str], dict]:
         values = json.loads(done.stdout)["values"]
         row = {"values": len(values), "lathe": {n for n, v in values.items() if v["known"]}}
         for tool in ("onnx", "ort"):
-            p = subprocess.run([sys.executable, str(HERE / "shape_count.py"), tool, path], capture_output=True, text=True)
+            try:
+                p = subprocess.run([sys.executable, str(HERE / "shape_count.py"), tool, path], capture_output=True, text=True,
+                                   timeout=a.timeout)
+            except subprocess.TimeoutExpired:
+                row[tool], row[f"{tool}_failed"] = None, f"more than {a.timeout:.0f} s"
+                continue
             row[tool] = set(json.loads(p.stdout)["full"]) if p.returncode == 0 else None
             if p.returncode != 0:
-                row[f"{tool}_failed"] = p.stderr.strip().splitlines()[-1][:80]
+                row[f"{tool}_failed"] = (p.stderr.strip().splitlines() or [f"exit {p.returncode}"])[-1][:80]
         made = set(values)
         lost = sorted(((row["onnx"] or set()) | (row["ort"] or set())) & made - row["lathe"])
-        count = {t: "failed" if row[t] is None else len(row[t] & made) for t in ("lathe", "onnx", "ort")}
+        count = {t: row[f"{t}_failed"] if row[t] is None else len(row[t] & made) for t in ("lathe", "onnx", "ort")}
         fewer = any(isinstance(count[t], int) and count["lathe"] < count[t] for t in ("onnx", "ort"))
         short += fewer
         text = ", ".join(f"`{n}`" for n in lost[:3]) + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")

@@ -73,8 +73,7 @@ class Html : Writer {
          fmt::format("{} same, {} changed", d_.weights.same, d_.weights.changes.size()));
     card("kept nodes", std::to_string(d_.alignment.aligned),
          fmt::format("{} changed, {} rewired", t.changed, t.rewired));
-    card("interface", d_.interface.empty() ? "same" : fmt::format("{} changes", d_.interface.size()),
-         "inputs, outputs, opsets, metadata");
+    card("interface", interface_text(d_), "inputs, outputs, opsets, metadata");
     size_t rewrites = 0;
     for (const auto& [rule, n] : d_.provenance.rules) rewrites += n;
     if (rewrites > 0)

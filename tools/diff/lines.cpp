@@ -182,6 +182,12 @@ std::string storage_text(const diff::WeightChange& c) {
   return c.layout.empty() ? out : out + ", " + c.layout;
 }
 
+std::string interface_text(const diff::Diff& d) {
+  return d.interface.empty()
+             ? "same"
+             : fmt::format("{} change{}", d.interface.size(), d.interface.size() == 1 ? "" : "s");
+}
+
 std::string difference_text(const diff::ValueDifference& v) {
   if (!v.same && !std::isfinite(v.max_abs) && !v.text.empty()) return shown(v.text, 160);
   return fmt::format("{:.2e} of {:.3g}", v.relative(), v.scale);

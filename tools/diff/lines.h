@@ -45,6 +45,7 @@ struct Totals {
   size_t changed = 0, rewired = 0;
 };
 Totals totals(const diff::Diff& d);
+std::string interface_text(const diff::Diff& d);  // "same", "1 change", "2 changes"
 
 // "max 0.013, mean 2e-4, cosine 0.99981"
 std::string stats_text(const diff::WeightChange& c);

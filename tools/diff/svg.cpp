@@ -118,8 +118,7 @@ std::string diff_svg(const DiffInput& in) {
       R"x(<text class="sub" x="{}" y="62">{} &#8594; {} nodes, {} &#8594; {} of weights; {} removed, {} added, {} changed, {} rewired; {} weights differ; interface {}</text>)x",
       kMargin, d.cost_a.nodes, d.cost_b.nodes, human_bytes(static_cast<double>(d.cost_a.bytes)),
       human_bytes(static_cast<double>(d.cost_b.bytes)), d.changes.removed, d.changes.added, t.changed,
-      t.rewired, d.weights.changes.size(),
-      d.interface.empty() ? "same" : fmt::format("{} changes", d.interface.size()));
+      t.rewired, d.weights.changes.size(), interface_text(d));
   out += fmt::format(
       R"x(<text class="side" x="{:.0f}" y="{:.0f}">a</text><text class="side" x="{:.0f}" y="{:.0f}">b</text><g transform="translate({},{:.0f})">{}</g>)x",
       kMargin + 13, start + 4, kMargin + kBarsWidth - 13, start + 4, kMargin, start + 12,

@@ -76,7 +76,7 @@ class Text : Writer {
     side("+++", p_.green, in_.path_b, d_.cost_b);
     if (d_.same()) return;
     const Totals t = totals(d_);
-    put("  interface  {}\n", d_.interface.empty() ? "same" : fmt::format("{} changes", d_.interface.size()));
+    put("  interface  {}\n", interface_text(d_));
     put("  nodes      {} same, {} changed, {} rewired, {}{} removed{}, {}{} added{}\n",
         d_.alignment.aligned - std::min(d_.alignment.aligned, d_.changes.nodes.size()), t.changed, t.rewired,
         d_.changes.removed > 0 ? p_.red : "", d_.changes.removed, p_.reset,
