@@ -5,6 +5,7 @@
 
 #include "ir/ops/math/gemm_kernel.h"
 #include "ir/ops/quant/affine.h"
+#include "ir/ops/relations.h"
 #include "ir/ops/tensor/args.h"
 
 namespace lathe {
@@ -87,6 +88,9 @@ void infer_recurrent(InferCtx& c, size_t state_outputs, size_t hidden_axis) {
   const Dim hidden = size > 0                         ? Dim(size)
                      : r != nullptr && r->size() == 3 ? (*r)[hidden_axis]
                                                       : Dim::unknown();
+  for (size_t i = 0; i < state_outputs; ++i)  // initial_h, initial_c
+    if (const Shape* s = c.shape(5 + i); s != nullptr && s->size() == 3)
+      must_equal(c, batch, (*s)[batch_first ? 0 : 1]);
   c.out(0, c.dtype(0), batch_first ? Shape{batch, steps, d, hidden} : Shape{steps, d, batch, hidden});
   for (size_t i = 1; i <= state_outputs; ++i)
     c.out(i, c.dtype(0), batch_first ? Shape{batch, d, hidden} : Shape{d, batch, hidden});
