@@ -11,7 +11,7 @@ std::string shown(std::string_view name, size_t limit) {
 }
 
 std::string tail(std::string_view name, size_t limit) {
-  const std::string s = shown(name, 400);
+  std::string s = shown(name, 400);
   if (s.size() <= limit) return s;
   size_t at = s.size() - limit + 2;
   while (at < s.size() && (static_cast<unsigned char>(s[at]) & 0xc0) == 0x80)

@@ -53,7 +53,7 @@ class Maker {
       for (int32_t i = 0; i < b.count; ++i) {
         const uint32_t layer = add(Kind::layer, repeat);
         out_.groups[layer].layer = b.first_layer + i;
-        layers[static_cast<size_t>(b.first_layer + i)] = layer;
+        layers[static_cast<size_t>(b.first_layer) + static_cast<size_t>(i)] = layer;
       }
     }
     for (size_t i = 0; i < r_.units.size(); ++i) {

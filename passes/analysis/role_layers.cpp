@@ -156,10 +156,21 @@ class Numberer {
     for (NodeId n = m_[m_.main()].first; n; n = m_[n].next) {
       NodeRole& role = r_.nodes[n.v];
       if (role.unit >= 0 || role.layer >= 0 || !m_[n].is("Add")) continue;
-      for (const ValueId v : m_[n].in)
-        if (v && m_[v].def && m_.constant(v) == nullptr && !m_.is_hidden(m_[v].def))
-          role.layer = std::max(role.layer, r_.nodes[m_[v].def.v].layer);
+      for (const ValueId v : m_[n].in) role.layer = std::max(role.layer, layer_of(v));
     }
+  }
+
+  // Of the node that makes v, through reshapes and the like.
+  int32_t layer_of(ValueId v) const {
+    constexpr int kSteps = 8;
+    for (int i = 0; i < kSteps && v && m_[v].def && m_.constant(v) == nullptr; ++i) {
+      const NodeId n = m_[v].def;
+      if (m_.is_hidden(n)) break;
+      if (r_.nodes[n.v].layer >= 0) return r_.nodes[n.v].layer;
+      if (!is_layout(m_[n])) break;
+      v = m_[n].input(0);
+    }
+    return -1;
   }
 
   const Model& m_;

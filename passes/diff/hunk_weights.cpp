@@ -45,14 +45,18 @@ void HunkWeights::add(const Model& m, ValueId v, const Set& taken, Side& side) {
   if (auto w = plain_weight(m, v)) side.weights.push_back(std::move(*w));
 }
 
-void HunkWeights::add_node(const Model& m, NodeId n, const Set& taken, Side& side) {
-  if (auto w = quantized_weight(m, n)) {
+// Quantized weights first: a Reshape before them reads their codes too, which alone are no weight.
+void HunkWeights::add_nodes(const Model& m, const std::vector<NodeId>& nodes, const Set& taken, Side& side) {
+  for (const NodeId n : nodes) {
+    auto w = quantized_weight(m, n);
+    if (!w) continue;
     const bool known =
         std::any_of(w->parts.begin(), w->parts.end(), [&](ValueId v) { return side.seen.contains(v); });
     side.seen.insert(w->parts.begin(), w->parts.end());
     if (!known && !taken.contains(w->parts[0])) side.weights.push_back(std::move(*w));
   }
-  for (const ValueId v : m[n].in) add(m, v, taken, side);
+  for (const NodeId n : nodes)
+    for (const ValueId v : m[n].in) add(m, v, taken, side);
 }
 
 void HunkWeights::run(Weights& out, Set& taken_a, Set& taken_b) {
@@ -62,8 +66,8 @@ void HunkWeights::run(Weights& out, Set& taken_a, Set& taken_b) {
   if (!options_.read) return;
   for (const Hunk& h : changes_.hunks) {
     Side old_side, new_side;
-    for (const NodeId n : h.removed) add_node(a_, n, {}, old_side);
-    for (const NodeId n : h.added) add_node(b_, n, {}, new_side);
+    add_nodes(a_, h.removed, {}, old_side);
+    add_nodes(b_, h.added, {}, new_side);
     for (const Hunk::Reader& r : h.readers) {
       add(a_, r.input.before, {}, old_side);
       add(b_, r.input.after, {}, new_side);
@@ -73,8 +77,8 @@ void HunkWeights::run(Weights& out, Set& taken_a, Set& taken_b) {
   // What rewrites of several places share may have ended up in another hunk.
   Side old_side, new_side;
   for (const Hunk& h : changes_.hunks) {
-    for (const NodeId n : h.removed) add_node(a_, n, taken_a, old_side);
-    for (const NodeId n : h.added) add_node(b_, n, taken_b, new_side);
+    add_nodes(a_, h.removed, taken_a, old_side);
+    add_nodes(b_, h.added, taken_b, new_side);
   }
   pair(old_side, new_side);
 }

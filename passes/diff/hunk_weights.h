@@ -27,7 +27,7 @@ class HunkWeights {
     double cosine = -2;
   };
   static void add(const Model& m, ValueId v, const Set& taken, Side& side);
-  static void add_node(const Model& m, NodeId n, const Set& taken, Side& side);
+  static void add_nodes(const Model& m, const std::vector<NodeId>& nodes, const Set& taken, Side& side);
   void pair(Side& old_side, Side& new_side);
   Fit best_fit(const Weight& w, size_t index, const std::vector<Weight>& all,
                const std::vector<bool>& used) const;

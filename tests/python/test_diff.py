@@ -163,6 +163,51 @@ def test_a_quantized_weight_against_its_float_one(run, save):
     assert out["hunks"][0]["new_ops"] == "DequantizeLinear"
 
 
+def test_a_quantized_weight_behind_a_reshape(run, save):
+    """One blob that several nodes read in shapes of their own."""
+    flat = QUANTIZED.replace("int8[4, 3] q", "int8[12] q").replace(
+        "[widen] w = DequantizeLinear (q, scale)", "[view] v = Reshape (q, dims)\n  [widen] w = DequantizeLinear (v, scale)").replace(
+        "float[3] bias", "int64[2] dims = {-1, 3}, float[3] bias")
+    assert "dims = " in flat and "int8[12]" in flat
+    out = report(run, save("a.onnx"), save("b.onnx", flat))
+    [w] = out["weights"]["changes"]
+    assert (w["a"], w["b"]) == ("w", "q")
+    assert w["difference"]["max"] < 1e-6 and w["difference"]["cosine"] == pytest.approx(1)
+
+
+CASTS = """<ir_version: 10, opset_import: ["" : 21]>
+net (float[batch, 4] x) => (float[batch, 4] y)
+{
+  [there] c = Cast <to = 9> (x)
+  [back] d = Cast <to = 1> (c)
+  [half] y = Neg (d)
+}"""
+
+
+def test_values_of_another_type_are_told_as_such(run, save, tmp_path):
+    a, b = save("a.onnx", CASTS), save("b.onnx", CASTS, ("<to = 9>", "<to = 6>"))
+    page, comment = tmp_path / "d.html", tmp_path / "d.md"
+    done = run("onnx-diff", "--run", a, b)
+    run("onnx-diff", "--run", f"--html={page}", f"--markdown={comment}", "-q", a, b)
+    for text in (done.out, page.read_text(), comment.read_text()):
+        assert "types differ: bool against int32" in text
+        assert "inf" not in text.lower().replace("information", "")
+
+
+@pytest.mark.parametrize("command", ["onnx-inspect --html", "onnx-inspect --shapes --json", "onnx-diff -v --json EMPTY"])
+def test_a_reader_that_leaves_is_no_error(run, save, command):
+    """As `| head -c 1` does: more output than a pipe holds, and nobody who reads it."""
+    program, *options = command.split()
+    model = pathlib.Path(__file__).parents[2] / "samples" / "models" / "tiny-bert.onnx"
+    options = [str(save("empty.onnx")) if o == "EMPTY" else o for o in options]
+    p = subprocess.Popen([run.folder / program, *options, model], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert p.stdout.read(1)
+    p.stdout.close()
+    errors = p.stderr.read()
+    assert p.wait(60) in (0, 1)
+    assert "error" not in errors
+
+
 def test_run_names_the_first_node_that_differs(run, save):
     a = save("a.onnx")
     b = save("b.onnx", MODEL, ("0.25, 0.125", "0.35, 0.125"))
