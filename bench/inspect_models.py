@@ -1,4 +1,4 @@
-"""The models that bench/inspection.py adds to the exporters' own: one of 20 GB that takes no disk, and two that differ."""
+"""The models that bench/inspection.py adds to the exporters' own: 20 GB that take no disk, and two that differ."""
 
 from __future__ import annotations
 

@@ -2,12 +2,12 @@
 """onnx-inspect and onnx-diff beside what others offer for the same questions, whole processes in turns.
 
   inspection.py [--bin build/bin] [--models FOLDER] [--rounds 5] [--json OUT] [--markdown OUT]
-  inspection.py --shapes [--only GLOB,...] ...     values with full shapes on every model, beside onnx and symbolic_shape_infer
+  inspection.py --shapes [--only GLOB,...] ...     values with full shapes, beside onnx and symbolic_shape_infer
 
 Peers: onnx.load with infer_shapes (data propagation on), onnxruntime's symbolic_shape_infer, polygraphy inspect,
-onnxslim --inspect, onnx-tool. Time is wall time from start to end, imports included, as a user waits for it; peak memory
-is the kernel's for the process. Every process may address --limit GB, so that what would read a 20 GB file fails instead
-of taking the machine. Ratios are of medians over the rounds.
+onnxslim --inspect, onnx-tool. Time is wall time from start to end, imports included, as a user waits for it; peak
+memory is the kernel's for the process. Every process may address --limit GB, so that what would read a 20 GB file
+fails instead of taking the machine. Ratios are of medians over the rounds.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def measure(command: list[str], limit: int, timeout: float) -> dict:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     with tempfile.TemporaryFile() as err:
         start = time.perf_counter()
-        p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err, preexec_fn=confine)
+        p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err,
+                             preexec_fn=confine)
         while True:
             pid, status, usage = os.wait4(p.pid, os.WNOHANG)
             if pid:
@@ -97,7 +98,8 @@ def compare(what: dict[str, list[str]], a: argparse.Namespace) -> dict:
         rows[name] = {"failed": failed} if failed else {
             k: statistics.median(r[k] for r in list_) for k in ("seconds", "cpu", "mb")}
         if not failed:
-            rows[name]["least"], rows[name]["largest"] = min(r["seconds"] for r in list_), max(r["seconds"] for r in list_)
+            taken = sorted(r["seconds"] for r in list_)
+            rows[name]["least"], rows[name]["largest"] = taken[0], taken[-1]
     return rows
 
 
@@ -108,7 +110,8 @@ def table(name: str, rows: dict, base: str) -> list[str]:
             lines.append(f"| {tool} | failed: {r['failed'].replace('|', '/')} | | | |")
             continue
         ratio = f"{r['seconds'] / rows[base]['seconds']:.1f}" if "seconds" in rows.get(base, {}) else ""
-        lines.append(f"| {tool} | {r['seconds']:.3f} ({r['least']:.3f}-{r['largest']:.3f}) | {r['cpu']:.2f} | {r['mb']:.0f} | {ratio} |")
+        span = f"{r['least']:.3f}-{r['largest']:.3f}"
+        lines.append(f"| {tool} | {r['seconds']:.3f} ({span}) | {r['cpu']:.2f} | {r['mb']:.0f} | {ratio} |")
     return lines
 
 
@@ -136,8 +139,8 @@ def times(a: argparse.Namespace, work: pathlib.Path) -> tuple[list[str], dict]:
         add(name, rows, "onnx-inspect --shapes")
         if name.startswith("smollm2") and "seconds" in rows["symbolic_shape_infer"]:
             ratio = rows["symbolic_shape_infer"]["seconds"] / rows["onnx-inspect --shapes"]["seconds"]
-            lines += [f"{'holds' if ratio >= 20 else 'MISSED'}: --shapes at least 20 times as fast as symbolic_shape_infer "
-                      f"({ratio:.0f})", ""]
+            lines += [f"{'holds' if ratio >= 20 else 'MISSED'}: --shapes at least 20 times as fast as "
+                      f"symbolic_shape_infer ({ratio:.0f})", ""]
             print(lines[-2])
     big = inspect_models.sparse(work)
     add("sparse-20gb", compare(commands(a.bin, str(big)), a), "onnx-inspect --shapes")
@@ -151,14 +154,16 @@ def times(a: argparse.Namespace, work: pathlib.Path) -> tuple[list[str], dict]:
                     "onnx-diff": [diff, str(stripped), str(edited)]}, a)
     add("smollm2-135m.ts17 against itself, renamed, 12 edits", rows, "onnx-diff --no-weights")
     row = rows["onnx-diff --no-weights"]
-    lines += [f"{'holds' if row.get('seconds', 9) < 1 else 'MISSED'}: onnx-diff of two 7,600-node models in under 1 s", ""]
+    held = row.get("seconds", 9) < 1
+    lines += [f"{'holds' if held else 'MISSED'}: onnx-diff of two 7,600-node models in under 1 s", ""]
     print(lines[-2])
     return lines, everything
 
 
 def shapes(a: argparse.Namespace) -> tuple[list[str], dict]:
     """Values with full shapes, model by model; what a peer knows and onnx-inspect does not is named."""
-    lines = ["| model | values | onnx-inspect | onnx | symbolic_shape_infer | a peer knows, onnx-inspect not |", "|---|--:|--:|--:|--:|---|"]
+    lines = ["| model | values | onnx-inspect | onnx | symbolic_shape_infer | a peer knows, onnx-inspect not |",
+             "|---|--:|--:|--:|--:|---|"]
     everything, short = {}, 0
     print("\n".join(lines), flush=True)
     for name in peers.names(a.only or "*", a.models, []):
@@ -170,8 +175,8 @@ def shapes(a: argparse.Namespace) -> tuple[list[str], dict]:
         row = {"values": len(values), "lathe": {n for n, v in values.items() if v["known"]}}
         for tool in ("onnx", "ort"):
             try:
-                p = subprocess.run([sys.executable, str(HERE / "shape_count.py"), tool, path], capture_output=True, text=True,
-                                   timeout=a.timeout)
+                p = subprocess.run([sys.executable, str(HERE / "shape_count.py"), tool, path], capture_output=True,
+                                   text=True, timeout=a.timeout)
             except subprocess.TimeoutExpired:
                 row[tool], row[f"{tool}_failed"] = None, f"more than {a.timeout:.0f} s"
                 continue
@@ -184,7 +189,8 @@ def shapes(a: argparse.Namespace) -> tuple[list[str], dict]:
         fewer = any(isinstance(count[t], int) and count["lathe"] < count[t] for t in ("onnx", "ort"))
         short += fewer
         text = ", ".join(f"`{n}`" for n in lost[:3]) + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")
-        lines.append(f"| {name} | {row['values']} | {count['lathe']}{' **fewer**' if fewer else ''} | {count['onnx']} | {count['ort']} | {text} |")
+        lines.append(f"| {name} | {row['values']} | {count['lathe']}{' **fewer**' if fewer else ''} | {count['onnx']} "
+                     f"| {count['ort']} | {text} |")
         print(lines[-1], flush=True)
         everything[name] = {**count, "values": row["values"], "lost": lost,
                             **{k: v for k, v in row.items() if k.endswith("_failed")}}
@@ -196,8 +202,9 @@ def shapes(a: argparse.Namespace) -> tuple[list[str], dict]:
 
 def main() -> int:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--bin", type=pathlib.Path, default=pathlib.Path(os.environ.get("LATHE_BIN", ROOT / "build" / "bin")))
-    ap.add_argument("--models", type=pathlib.Path, default=ROOT / "build" / "models", help="where filled models are kept")
+    bin_dir = pathlib.Path(os.environ.get("LATHE_BIN", ROOT / "build" / "bin"))
+    ap.add_argument("--bin", type=pathlib.Path, default=bin_dir)
+    ap.add_argument("--models", type=pathlib.Path, default=ROOT / "build" / "models", help="kept filled models")
     ap.add_argument("--only", default="", help="models: names, or with --shapes globs (default: all)")
     ap.add_argument("--rounds", type=int, default=5, help="processes of each")
     ap.add_argument("--timeout", type=float, default=300)

@@ -38,7 +38,8 @@ class Page:
             self.requests.append(params["request"]["url"])
 
     def open(self, path, dark=False, size=(1400, 900)):
-        self.call("Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1, mobile=False)
+        self.call("Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1,
+                  mobile=False)
         self.dark(dark)
         self.call("Page.navigate", url=pathlib.Path(path).resolve().as_uri())
         self.until("document.readyState === 'complete'")
@@ -64,7 +65,8 @@ class Page:
         codes = {"Enter": 13, "Escape": 27, "Tab": 9, "Backspace": 8, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39,
                  "ArrowDown": 40}
         text = {"Enter": "\r"}.get(name, name if len(name) == 1 else "") if text is None else text
-        params = {"key": name, "windowsVirtualKeyCode": codes.get(name, ord(name.upper()) if len(name) == 1 and name.isalnum() else 0)}
+        code = codes.get(name, ord(name.upper()) if len(name) == 1 and name.isalnum() else 0)
+        params = {"key": name, "windowsVirtualKeyCode": code}
         if shift:
             params["modifiers"] = 8
         self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **params)

@@ -197,7 +197,8 @@ def test_hostile_names_stay_text(run, tmp_path, page):
     assert "onerror" in page.run("hits.innerText")
     assert page.run("typeof window.stolen") == "undefined"
     # Even markup that got in would not run: the policy knows the page's own script only.
-    page.run("document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.stolen = 3'}))")
+    page.run("document.body.append(Object.assign(document.createElement('script'), "
+             "{textContent: 'window.stolen = 3'}))")
     page.run("new Promise((done) => setTimeout(() => done(true), 50))")
     assert page.run("typeof window.stolen") == "undefined"
     assert page.errors and all("Content Security Policy" in e for e in page.errors)
@@ -241,6 +242,15 @@ def test_pictures(run, tmp_path):
     run("onnx-inspect", "--svg", model, model).refused(2, "one model")
 
 
+@pytest.mark.parametrize("name, most", [("smollm2-135m.ts17", 20), ("gpt2-small.dyn18", 18), ("vit-tiny.ts17", 18),
+                                        ("mpnet-base.ts17", 18)])
+def test_transformers_fit_on_a_page(run, name, most):
+    """Nothing of a layer is left outside of the block, whatever the exporter put between its parts."""
+    svg = run("onnx-inspect", "--svg", MODELS / f"{name}.onnx").ok().out
+    assert svg.count('class="cluster"') == 1
+    assert svg.count('class="node"') <= most
+
+
 def test_changes_are_colored(run, tmp_path, page):
     new = tmp_path / "new.onnx"
     run("onnx-opt", "--passes=fuse", "--provenance", SAMPLE, "-o", new).ok()
@@ -258,7 +268,8 @@ def test_page_of_a_difference(run, tmp_path, page, dark):
     run("onnx-opt", "--passes=fuse", "--provenance", SAMPLE, "-o", new).ok()
     assert run("onnx-diff", "--run", f"--html={out}", SAMPLE, new).code == 1
     page.open(out, dark=dark)
-    assert page.run("getComputedStyle(document.body).backgroundColor") == ("rgb(20, 24, 29)" if dark else "rgb(255, 255, 255)")
+    background = page.run("getComputedStyle(document.body).backgroundColor")
+    assert background == ("rgb(20, 24, 29)" if dark else "rgb(255, 255, 255)")
     assert "agrees" in page.run("document.getElementById('values').innerText")
     page.key("j")
     assert page.run("document.querySelectorAll('section.on').length") == 1
