@@ -90,6 +90,7 @@ HunkWeights::Fit HunkWeights::best_fit(const Weight& w, size_t index, const std:
     if (cosine > best.cosine) best = {index, k, layout, first, cosine};
   };
   for (size_t k = 0; k < all.size(); ++k) {
+    if (w.counts != all[k].counts) continue;
     const WeightView &x = *w.view, &y = *all[k].view;
     if (x.rows == y.rows && x.cols == y.cols) {
       if (!used[k]) offer(k, Fit::Layout::straight, 0, sample_cosine(x, y));

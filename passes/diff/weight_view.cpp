@@ -96,6 +96,7 @@ std::optional<Weight> plain_weight(const Model& m, ValueId constant) {
   w.stored = onnx_name(t->dtype);
   w.bytes = static_cast<int64_t>(t->byte_size());
   w.parts = {constant};
+  w.counts = t->dtype == DType::I32 || t->dtype == DType::I64;
   w.view = std::make_shared<Plain>(std::move(t));
   return w;
 }

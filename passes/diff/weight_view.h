@@ -24,9 +24,10 @@ using WeightViewPtr = std::shared_ptr<const WeightView>;
 struct Weight {
   WeightViewPtr view;
   std::vector<int64_t> dims;
-  std::string name;    // of the tensor that holds its values
-  std::string stored;  // "float16", "4-bit blocks of 32 (MatMulNBits)"
-  int64_t bytes = 0;   // scales and zero points too
+  std::string name;     // of the tensor that holds its values
+  std::string stored;   // "float16", "4-bit blocks of 32 (MatMulNBits)"
+  int64_t bytes = 0;    // scales and zero points too
+  bool counts = false;  // plain 32- or 64-bit integers: positions, sizes, no stored form of real weights
   std::vector<ValueId> parts;
 };
 

@@ -143,12 +143,13 @@ def test_eight_thousand_nodes(run, tmp_path, page):
     took = page.run("(() => { const t = performance.now(); openAll(true); paint(); return performance.now() - t; })()")
     assert page.run("scene.boxes.length") > 4500
     assert took < 6000, f"{took:.0f} ms to lay all out"
-    frame = page.run("(() => { const t = performance.now(); for (let i = 0; i < 5; ++i) { view.x += 3; paint(); } "
-                     "return (performance.now() - t) / 5; })()")
-    assert frame < 150, f"{frame:.0f} ms a frame"
-    found = page.run("(() => { const t = performance.now(); find.value = 'layers.29 matmul'; search(); return "
-                     "[found.length, performance.now() - t]; })()")
-    assert found[0] >= 7 and found[1] < 150
+    # The least of some: the machine may be busy with something else.
+    least = ("((work) => Math.min(...Array.from({length: 8}, () => { const t = performance.now(); work(); "
+             "return performance.now() - t; })))")
+    frame = page.run(least + "(() => { view.x += 3; paint(); })")
+    assert frame < 100, f"{frame:.0f} ms a frame"
+    took = page.run(least + "(() => { find.value = 'layers.29 matmul'; search(); })")
+    assert page.run("found.length") >= 7 and took < 100, f"{took:.0f} ms to search"
 
 
 def test_weights(run, tmp_path, page):
