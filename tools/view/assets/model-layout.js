@@ -2,6 +2,8 @@
 // barycenters, places by isotonic regression. boxes: [{w, h, top?, bottom?}] in execution order; top and bottom are
 // the group's own borders. edges: [{from, to, fromDx, toDx}]: Dx is where an edge meets its box, from the center.
 const kRankGap = 34, kGap = 20, kMostLanes = 30000;
+// Not Math.max(...list): a call takes some ten thousand arguments only.
+const most = (list, least) => list.reduce((a, b) => a > b ? a : b, least);
 
 // An order with few edges against it: none where there is no cycle (Eades, Lin, Smyth: a fast and effective heuristic
 // for the feedback arc set problem, 1993).
@@ -70,9 +72,9 @@ function crossings(rows, down, pos) {
   let sum = 0;
   for (const row of rows) {
     const ends = [];
-    for (const v of row) ends.push(...down[v].map((w) => pos[w]).sort((a, b) => a - b));
+    for (const v of row) for (const e of down[v].map((w) => pos[w]).sort((a, b) => a - b)) ends.push(e);
     if (ends.length < 2) continue;
-    const size = Math.max(...ends) + 2, tree = new Int32Array(size + 1);
+    const size = most(ends, 0) + 2, tree = new Int32Array(size + 1);
     ends.forEach((e, i) => {
       let below = 0;
       for (let k = e + 1; k > 0; k -= k & -k) below += tree[k];
@@ -131,7 +133,7 @@ function layered(boxes, edges) {
     }
     chains.push(chain);
   }
-  const count = rank.length, height = Math.max(-1, ...rank) + 1;
+  const count = rank.length, height = most(rank, -1) + 1;
   let rows = Array.from({length: height}, () => []);
   const seen = new Uint8Array(count);  // first order: depth first, so that what hangs together stays together
   for (let i = 0; i < real; ++i) {
@@ -205,7 +207,7 @@ function layered(boxes, edges) {
   const tops = [], bottoms = [];
   let y = 0;
   rows.forEach((row, r) => {
-    const h = Math.max(0, ...row.map((v) => lane(v) ? 0 : boxes[v].h));
+    const h = most(row.map((v) => lane(v) ? 0 : boxes[v].h), 0);
     tops[r] = y;
     bottoms[r] = y + h;
     y += h + kRankGap;

@@ -93,7 +93,7 @@ function groupPanel(item) {
   const todo = [...g.items];
   while (todo.length) {
     const at = todo.pop();
-    if (isGroup(at)) todo.push(...groupOf(at).items);
+    if (isGroup(at)) for (const inner of groupOf(at).items) todo.push(inner);
     else counts.set(nodes[at].op, (counts.get(nodes[at].op) || 0) + 1);
   }
   const ops = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
