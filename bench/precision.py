@@ -53,11 +53,15 @@ OWN = [
     ("dynamic unfused", "simplify,quant-dynamic"),
     ("dynamic plain", "fuse,quant-dynamic{smooth=0,correct=false}"),
     ("dynamic smooth", "fuse,quant-dynamic{correct=false}"),
+    ("static", "fuse,quant-static{data={data}}"),
+    ("static minmax", "fuse,quant-static{calibrate=minmax,data={data}}"),
+    ("static qoperator", "fuse,quant-static{form=qoperator,data={data}}"),
 ]
 
 PEERS = {
     "ort dynamic int8": "dynamic(False)",
     "ort dynamic int8 per channel": "dynamic(True)",
+    "ort static int8 per channel": "static()",
     "ort MatMulNBits b32": "nbits(Default(block_size=32, is_symmetric=True))",
     "ort MatMulNBits b32 asymmetric": "nbits(Default(block_size=32, is_symmetric=False))",
     "ort MatMulNBits b32 with Gather": "nbits(Default(block_size=32, is_symmetric=True, op_types_to_quantize=('MatMul', 'Gather')))",
@@ -75,6 +79,15 @@ Default, Hqq = q.DefaultWeightOnlyQuantConfig, q.HQQWeightOnlyQuantConfig
 def KQuant(): return q.KQuantWeightOnlyQuantConfig()
 def dynamic(per_channel):
     quantize_dynamic(source, out, weight_type=QuantType.QInt8, per_channel=per_channel)
+def static():
+    import glob
+    import numpy as np
+    from onnxruntime.quantization import CalibrationDataReader, quantize_static
+    class Reader(CalibrationDataReader):
+        left = [dict(np.load(f)) for f in sorted(glob.glob(sys.argv[3] + "/*.npz"))]
+        def get_next(self): return self.left.pop() if self.left else None
+    quantize_static(source, out, Reader(), per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+                    op_types_to_quantize=["MatMul"])
 def nbits(config):
     more = {} if isinstance(config, (Default, Hqq)) else dict(block_size=32, is_symmetric=False)
     made = q.MatMulNBitsQuantizer(onnx.load(source), algo_config=config, **more)
@@ -177,7 +190,9 @@ def main() -> None:
             if a.only and not any(part in label for part in a.only.split(",")):
                 continue
             out = model if not command else (a.keep or work) / (label.replace(" ", "-").replace("/", "-") + ".onnx")
-            row = make([*command, str(model), *(["-o"] if "onnx-opt" in command[0] else []), str(out)]) if command else {}
+            own = bool(command) and "onnx-opt" in command[0]
+            files = [str(model), *(["-o", str(out)] if own else [str(out), str(work / "data")])]
+            row = make([*command, *files]) if command else {}
             if "fails" not in row:
                 try:
                     cosine = (embed(out, batch) * wanted).sum(1)

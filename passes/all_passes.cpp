@@ -3,6 +3,7 @@
 
 #include "passes/core/pass.h"
 #include "passes/quant/half/half.h"
+#include "passes/quant/static/static.h"
 
 namespace lathe {
 
@@ -57,6 +58,7 @@ const std::vector<PassDef>& all_passes() {
       quant4(),
       quant8(),
       quant_dynamic(),
+      quant_static(),
   };
   return passes;
 }

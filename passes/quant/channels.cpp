@@ -5,7 +5,6 @@
 
 #include "ir/base/clones.h"
 #include "ir/ops/convert.h"
-#include "ir/ops/quant/affine.h"
 
 namespace lathe {
 namespace {
@@ -18,20 +17,29 @@ LATHE_CLONES void add_row(const float* x, int64_t k, float* low, float* high, do
   }
 }
 
-LATHE_CLONES void add_rounded(const float* x, int64_t k, float scale, float zero, double* sum) {
-  constexpr float kMagic = 12582912.0f;  // rounds half to even
-  for (int64_t i = 0; i < k; ++i) {
-    float q = ((x[i] / scale + kMagic) - kMagic) + zero;
-    q = q < 0 ? 0 : q > 255 ? 255 : q;
-    sum[i] += (q - zero) * scale;
-  }
+// The axis as the last one.
+Tensor channels_last(const Tensor& x, int64_t axis) {
+  int64_t outer = 1, inner = 1;
+  for (int64_t i = 0; i < axis; ++i) outer *= x.dims[static_cast<size_t>(i)];
+  const int64_t k = x.dims[static_cast<size_t>(axis)];
+  for (size_t i = static_cast<size_t>(axis) + 1; i < x.dims.size(); ++i) inner *= x.dims[i];
+  if (inner == 1) return x.reshaped({outer, k});
+  Tensor out = Tensor::uninitialized(DType::F32, {outer * inner, k});
+  const float* from = x.data<float>().data();
+  float* to = out.mutable_data<float>().data();
+  for (int64_t o = 0; o < outer; ++o)
+    for (int64_t c = 0; c < k; ++c)
+      for (int64_t i = 0; i < inner; ++i) to[(o * inner + i) * k + c] = *from++;
+  return out;
 }
 
-void see(ChannelStats& s, const Datum& d, bool rounded) {
+void see(ChannelStats& s, ValueId v, int64_t axis, const Datum& d, const RoundingOf& rounded) {
   const Tensor* t = d.tensor();
   if (t == nullptr || t->rank() < 1 || !is_floating(t->dtype) || t->count() == 0) return;
-  const Tensor x = convert(t->aligned(), DType::F32);
-  const int64_t k = x.dims.back(), rows = x.count() / k;
+  if (axis < 0) axis += t->rank();
+  if (axis < 0 || axis >= t->rank()) return;
+  const Tensor x = convert(t->aligned(), DType::F32), last = channels_last(x, axis);
+  const int64_t rows = last.dims[0], k = last.dims[1];
   if (s.k != 0 && s.k != k) fail("a calibrated value has {} channels in one run and {} in another", s.k, k);
   const auto size = static_cast<size_t>(k);
   if (s.k == 0) {
@@ -42,32 +50,27 @@ void see(ChannelStats& s, const Datum& d, bool rounded) {
     if (rounded) s.rounded.assign(size, 0);
   }
   s.rows += rows;
-  const float* p = x.data<float>().data();
+  const float* p = last.data<float>().data();
   for (int64_t r = 0; r < rows; ++r) add_row(p + r * k, k, s.low.data(), s.high.data(), s.mean.data());
   if (!rounded) return;
-  const DynamicScale scale = dynamic_scale(x);
-  const auto step = static_cast<float>(scale.scale.as_double(0)),
-             zero = static_cast<float>(scale.zero.as_double(0));
-  for (int64_t r = 0; r < rows; ++r) add_rounded(p + r * k, k, step, zero, s.rounded.data());
+  const Tensor codes = channels_last(rounded(v, x), axis);
+  std::vector<float> low(size), high(size);
+  for (int64_t r = 0; r < rows; ++r)
+    add_row(codes.data<float>().data() + r * k, k, low.data(), high.data(), s.rounded.data());
 }
 
 }  // namespace
 
 std::map<ValueId, ChannelStats> channel_stats(const Model& m, const ShapeValues& values,
-                                              const std::vector<ValueId>& wanted,
-                                              const CalibrationOptions& options, bool rounded) {
+                                              const std::map<ValueId, int64_t>& wanted,
+                                              const CalibrationOptions& options, const RoundingOf& rounded) {
   std::map<ValueId, ChannelStats> stats;
-  const auto reset = [&] {
-    stats.clear();
-    for (const ValueId v : wanted) stats[v];
-  };
-  reset();
   run_calibration(
       m, values, options,
       [&](ValueId v, const Datum& d) {
-        if (const auto it = stats.find(v); it != stats.end()) see(it->second, d, rounded);
+        if (const auto it = wanted.find(v); it != wanted.end()) see(stats[v], v, it->second, d, rounded);
       },
-      reset);
+      [&] { stats.clear(); });
   std::erase_if(stats, [](const auto& s) { return s.second.rows == 0; });
   for (auto& [v, s] : stats)
     for (size_t i = 0; i < s.mean.size(); ++i) {

@@ -227,12 +227,12 @@ class WeightOnly {
     return made.factors.empty() ? nullptr : &made;
   }
 
-  ValueId divided(Builder& b, const WeightSite& s, Scaled& scaled) {
+  ValueId divided(Builder& b, const WeightSite& s, ValueId x, Scaled& scaled) {
     if (scaled.value) return scaled.value;
     Tensor t = Tensor::uninitialized(DType::F32, {s.k()});
     for (size_t i = 0; i < scaled.factors.size(); ++i) t.mutable_data<float>()[i] = 1 / scaled.factors[i];
     const ValueId by = b.constant(convert(t, s.weight->dtype), m_[s.stored].name + "_awq");
-    return scaled.value = b.op("Mul", {s.input, by});
+    return scaled.value = b.op("Mul", {x, by});
   }
 
   using Key = std::tuple<const void*, bool, WeightSite::Kind, int, int64_t, Form, GraphId>;
@@ -326,10 +326,11 @@ class WeightOnly {
     const size_t known = stored_.size();
     const Stored* q = quantize(b, i, key);
     if (q == nullptr) return b.discard();
-    ValueId y, x = s.input;
+    // An earlier rewrite may have replaced what it read when it was found.
+    ValueId y, x = m_[s.node].in[s.kind == WeightSite::Kind::table ? 1 : 0];
     Scaled* scaled = awq_of(i);
     const ValueId divided_before = scaled != nullptr ? scaled->value : ValueId{};
-    if (scaled != nullptr) x = divided(b, s, *scaled);
+    if (scaled != nullptr) x = divided(b, s, x, *scaled);
     std::vector<NodeId> context;  // the division that an earlier site of the same input has placed
     if (divided_before) context.push_back(m_[divided_before].def);
     if (s.kind == WeightSite::Kind::table)

@@ -23,14 +23,14 @@ def quantize(run, source, out, options="", passes="quant-dynamic{{{}min-elements
                "--strict").ok()
 
 
-def run_both(run, path, feed, folder) -> np.ndarray:
+def run_both(run, path, feed, folder, step=2e-3) -> np.ndarray:
     """What onnxruntime makes of it, and the executor within a step: a value on the edge between two codes may fall to
     either side of it."""
     wanted = session(path).run(None, feed)[0]
     np.savez(folder / "in.npz", **feed)
     run("onnx-run", path, "-i", folder / "in.npz", "-o", folder / "out.npz").ok()
     got = np.load(folder / "out.npz")["y"]
-    assert relative(got.astype(np.float32), wanted.astype(np.float32)) < 2e-3
+    assert relative(got.astype(np.float32), wanted.astype(np.float32)) < step
     return wanted
 
 
@@ -199,3 +199,41 @@ def test_minilm_everywhere(minilm_scores):
     mean, least, kinds = minilm_scores("fuse,quant-dynamic")
     assert mean >= 0.996 and least >= 0.985
     assert kinds.count("QAttention") == 6 and kinds.count("DynamicQuantizeMatMul") == 18 and "MatMul" not in kinds
+
+
+def test_convolutions(run, tmp_path):
+    nodes = [h.make_node("Conv", ["x", "w", "b"], ["a"], kernel_shape=[3, 3], pads=[1] * 4, strides=[2, 1]), h.make_node("Relu", ["a"], ["r"]),
+             h.make_node("Conv", ["r", "d"], ["c"], kernel_shape=[3, 3], group=16), h.make_node("Conv", ["r", "u"], ["e"], kernel_shape=[3, 3]),
+             h.make_node("Add", ["c", "e"], ["y"])]
+    inits = {"w": weight(16, 8, 3, 3), "b": weight(16), "d": weight(16, 1, 3, 3, seed=1), "u": weight(16, 16, 3, 3, seed=2)}
+    source = make(tmp_path / "a.onnx", nodes, inits, {"x": (T.FLOAT, ["n", 8, 12, 9])})
+    feed = {"x": np.random.default_rng(2).standard_normal((2, 8, 12, 9)).astype(np.float32)}
+    for options in ("", "weights=uint8", "per-channel=false", "form=standard"):
+        quantize(run, source, tmp_path / "b.onnx", options)
+        kinds = ops(tmp_path / "b.onnx")
+        assert kinds.count("ConvInteger") == 3 and kinds.count("DynamicQuantizeLinear") == 2, kinds
+        assert relative(run_both(run, tmp_path / "b.onnx", feed, tmp_path), session(source).run(None, feed)[0]) < STEP
+    quantize(run, source, tmp_path / "b.onnx", "conv=false")
+    assert "ConvInteger" not in ops(tmp_path / "b.onnx")
+
+
+@pytest.mark.parametrize("kind, gates", [("LSTM", 4), ("GRU", 3)])
+@pytest.mark.parametrize("options", ["", "weights=uint8", "per-channel=false", "form=standard"])
+def test_recurrent(run, tmp_path, kind, gates, options):
+    hidden, directions = 12, 2
+    nodes = [h.make_node(kind, ["x", "w", "r", "b"], ["y", "last"], hidden_size=hidden, direction="bidirectional",
+                         **({"linear_before_reset": 1} if kind == "GRU" else {}))]
+    inits = {"w": weight(directions, gates * hidden, 20) * 6, "r": weight(directions, gates * hidden, hidden, seed=1) * 6,
+             "b": weight(directions, 2 * gates * hidden, seed=2)}
+    source = make(tmp_path / "a.onnx", nodes, inits, {"x": (T.FLOAT, ["t", "n", 20])}, outputs=("y", "last"))
+    model = onnx.load(source)
+    del model.graph.output[:]
+    model.graph.output.extend([h.make_tensor_value_info("y", T.FLOAT, ["t", directions, "n", hidden]),
+                               h.make_tensor_value_info("last", T.FLOAT, [directions, "n", hidden])])
+    onnx.save(model, source)
+    quantize(run, source, tmp_path / "b.onnx", options)
+    kinds = ops(tmp_path / "b.onnx")
+    assert kinds[0 if kind == "LSTM" and "standard" not in options else -1] == ("DynamicQuantizeLSTM" if kind == "LSTM" and "standard" not in options
+                                                                             else kind)
+    feed = {"x": np.random.default_rng(3).standard_normal((7, 3, 20)).astype(np.float32)}
+    assert relative(run_both(run, tmp_path / "b.onnx", feed, tmp_path), session(source).run(None, feed)[0]) < 2 * STEP

@@ -295,3 +295,13 @@ def test_gptq_beats_search(cosines):
     """On sentences: the error of the mean cosine is cut to two thirds and more."""
     gptq, plain = cosines("quant4{rounding=gptq,data={data}}"), cosines("quant4")
     assert gptq[0] > 0.98 and 1 - gptq[0] < 0.67 * (1 - plain[0]) and gptq[1] > plain[1]
+
+
+def test_products_in_a_row(run, tmp_path):
+    """The second reads what the first made, and the first is replaced."""
+    nodes = [h.make_node("MatMul", ["x", "w"], ["p"]), h.make_node("MatMul", ["p", "u"], ["y"])]
+    source = make(tmp_path / "a.onnx", nodes, {"w": weight(K, N), "u": weight(N, N, seed=1)})
+    quantize(run, source, tmp_path / "b.onnx", "quant8{min-elements=100}")
+    assert ops(tmp_path / "b.onnx").count("MatMulNBits") == 2
+    wanted = session(source).run(None, FEEDS[None])[0]
+    assert relative(run_both(run, tmp_path / "b.onnx", FEEDS[None], tmp_path), wanted) < STEP["quant8"]

@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "ir/ops/convert.h"
+#include "ir/ops/quant/affine.h"
 #include "passes/quant/channels.h"
 #include "passes/quant/int8/sites.h"
 
@@ -41,12 +42,16 @@ class Dynamic {
     drop_shared_with_float();
     for (const WeightSite& s : sites_) ++readers_[{s.input, m_[s.node].parent}];
     if (o_.correct && !sites_.empty()) {
-      std::vector<ValueId> wanted;
-      for (const WeightSite& s : sites_) wanted.push_back(s.input);
+      std::map<ValueId, int64_t> wanted;
+      for (const WeightSite& s : sites_) wanted[s.input] = -1;
       CalibrationOptions c;
       if (!o_.data.empty()) c.data = o_.data;
       c.seed = ctx_.settings.seed;
-      stats_ = channel_stats(m_, ctx_.values, wanted, c, true);
+      stats_ = channel_stats(m_, ctx_.values, wanted, c, [](ValueId, const Tensor& x) {
+        const DynamicScale d = dynamic_scale(x);
+        return dequantize(lathe::quantize(x, d.scale, &d.zero, DType::U8, {}), d.scale, &d.zero, DType::F32,
+                          {});
+      });
     }
     for (const WeightSite& s : sites_)
       if (!ctx_.out_of_fuel()) replace(s);

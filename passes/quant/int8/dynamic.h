@@ -28,6 +28,10 @@ struct DynamicOptions {
 // else still reads in float stays.
 void quantize_dynamic(PassContext& ctx, const DynamicOptions& options);
 
+// Conv as ConvInteger; LSTM as DynamicQuantizeLSTM, GRU and RNN with their weights behind DequantizeLinear.
+void quantize_convolutions(PassContext& ctx, const DynamicOptions& options);
+void quantize_recurrent(PassContext& ctx, const DynamicOptions& options);
+
 // Takes SkipLayerNormalization and BiasGelu apart, so that the product before them takes their bias.
 void split_biases(PassContext& ctx);
 

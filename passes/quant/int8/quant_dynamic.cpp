@@ -1,40 +1,16 @@
 // quant-dynamic: weights as bytes, activations as bytes by the range that they have while the model runs.
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "passes/all_passes.h"
 #include "passes/quant/int8/dynamic.h"
 #include "passes/quant/int8/sites.h"
 #include "passes/quant/int8/smooth.h"
+#include "passes/quant/static/static.h"
+#include "passes/quant/tables.h"
 #include "passes/quant/weight_only.h"
 
 namespace lathe {
 namespace {
-
-// Tables of so many bits; a row a scale where `rows`.
-void quantize_tables(PassContext& ctx, const std::string& bits, int64_t least, const std::string& keep) {
-  Scheme s;
-  s.bits = bits == "4" ? 4 : 8;
-  s.symmetric = false;
-  s.scales = DType::F16;
-  s.block = bits == "4" ? 64 : 128;
-  s.rounding = Rounding::mse;
-  if (bits == "rows" || !ctx.settings.target.has_contrib()) {
-    s.bits = 8;
-    s.form = Form::standard;
-    s.symmetric = true;
-    s.block = int64_t{1} << 20;  // a whole row
-  }
-  WeightOnlyOptions w;
-  w.choose = [&](const WeightSite& site) -> SiteChoice {
-    if (site.kind != WeightSite::Kind::table || site.weight->count() < least) return {};
-    if (const std::string by = kept_by(ctx.model, site, keep); !by.empty())
-      return {{}, fmt::format("'{}' keeps it", by)};
-    return {s, {}};
-  };
-  quantize_weights(ctx, w);
-}
 
 void run(PassContext& ctx, const PassOptions& o) {
   DynamicOptions d;
@@ -47,13 +23,14 @@ void run(PassContext& ctx, const PassOptions& o) {
   d.data = o.text("data");
   const int64_t least = o.integer("min-elements");
   const std::string keep = o.text("keep");
-  const std::string embeddings = o.choice("embeddings", {"rows", "8", "4", "true", "false"});
+  const std::string embeddings = o.choice("embeddings", kTableBits);
   const double power = o.number("smooth");
   if (!(power >= 0 && power <= 1))
     fail_usage("pass 'quant-dynamic': smooth={} is not between 0 and 1", power);
   const Model& m = ctx.model;
   d.keep = [&](const WeightSite& s) -> std::string {
-    if (const std::string by = kept_by(m, s, keep); !by.empty()) return fmt::format("'{}' keeps it", by);
+    if (const std::string by = kept_by(m[s.node].name, m[s.stored].name, keep); !by.empty())
+      return fmt::format("'{}' keeps it", by);
     if (s.weight->count() < least)
       return fmt::format("the weight has {} elements, fewer than min-elements={}", s.weight->count(), least);
     return {};
@@ -61,10 +38,15 @@ void run(PassContext& ctx, const PassOptions& o) {
   if (ctx.settings.target.has_contrib()) split_biases(ctx);
   if (power > 0) smooth_inputs(ctx, {power, d.data, [&](const WeightSite& s) { return d.keep(s).empty(); }});
   quantize_dynamic(ctx, d);
+  if (o.flag("conv")) {
+    split_convolutions(ctx);
+    quantize_convolutions(ctx, d);
+  }
+  quantize_recurrent(ctx, d);
   if (embeddings == "false") return;
   split_fused_weights(ctx, {.min_elements = least, .attention = false});
   if (ctx.settings.target.has_contrib()) split_biases(ctx);
-  quantize_tables(ctx, embeddings == "true" ? "rows" : embeddings, least, keep);
+  quantize_tables(ctx, embeddings, least, keep);
 }
 
 }  // namespace
@@ -85,6 +67,7 @@ PassDef quant_dynamic() {
       {"data", "calibration of both: a .npz file, a folder of them, or seeded", "seeded"},
       {"keep", "names of nodes or weights that stay float, '*' any text, several by ';'", ""},
       {"form", "contrib (com.microsoft), standard (MatMulInteger)", "contrib"},
+      {"conv", "convolutions too (ConvInteger: smaller, in onnxruntime seldom faster)", "true"},
       {"embeddings", "tables: rows (int8, a scale a row), 8 or 4 (blocks); false: float", "rows"},
       {"min-elements", "leave smaller weights alone", "1024"}};
   p.run = run;

@@ -58,12 +58,11 @@ bool matches(std::string_view pattern, std::string_view text) {
                      [](char c) { return c == '*'; });
 }
 
-std::string kept_by(const Model& m, const WeightSite& s, std::string_view patterns) {
+std::string kept_by(std::string_view node, std::string_view weight, std::string_view patterns) {
   while (!patterns.empty()) {
     const size_t end = std::min(patterns.find(';'), patterns.size());
     const std::string_view one = patterns.substr(0, end);
-    if (!one.empty() && (matches(one, m[s.node].name) || matches(one, m[s.stored].name)))
-      return std::string(one);
+    if (!one.empty() && (matches(one, node) || matches(one, weight))) return std::string(one);
     patterns.remove_prefix(std::min(end + 1, patterns.size()));
   }
   return {};

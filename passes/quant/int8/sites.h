@@ -17,7 +17,7 @@ inline bool is_attention(const Model& m, const WeightSite& s) {
 
 // Does `pattern` ('*': any text) match the whole of `text`?
 bool matches(std::string_view pattern, std::string_view text);
-// The first of the patterns, separated by ';', that matches the node's name or its weight's; "" if none.
-std::string kept_by(const Model& m, const WeightSite& s, std::string_view patterns);
+// The first of the patterns, separated by ';', that matches one of the names; "" if none.
+std::string kept_by(std::string_view node, std::string_view weight, std::string_view patterns);
 
 }  // namespace lathe

@@ -96,10 +96,12 @@ class Smoother {
       groups[s.input].push_back(std::move(s));
     }
     if (order.empty()) return;
+    std::map<ValueId, int64_t> wanted;
+    for (const ValueId x : order) wanted[x] = -1;
     CalibrationOptions c;
     if (!o_.data.empty()) c.data = o_.data;
     c.seed = ctx_.settings.seed;
-    const auto stats = channel_stats(m_, ctx_.values, order, c, false);
+    const auto stats = channel_stats(m_, ctx_.values, wanted, c);
     for (const ValueId x : order)
       if (const auto it = stats.find(x); it != stats.end() && !ctx_.out_of_fuel())
         smooth(x, groups[x], it->second);

@@ -1,0 +1,16 @@
+// Embedding tables by so many bits: what passes on activations do with the weights that nothing is multiplied
+// by.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "passes/core/context.h"
+
+namespace lathe {
+
+inline const std::vector<std::string> kTableBits = {"rows", "8", "4", "true", "false"};
+
+// bits: of kTableBits; rows and true: int8 with a scale a row. keep: as kept_by().
+void quantize_tables(PassContext& ctx, const std::string& bits, int64_t least, const std::string& keep);
+
+}  // namespace lathe
