@@ -56,6 +56,11 @@ OWN = [
     ("static", "fuse,quant-static{data={data}}"),
     ("static minmax", "fuse,quant-static{calibrate=minmax,data={data}}"),
     ("static qoperator", "fuse,quant-static{form=qoperator,data={data}}"),
+    ("mixed policy", "fuse,policy{file={policies}/mixed.xml}"),
+    ("mixed policy data", "fuse,policy{file={policies}/mixed.xml,data={data}}"),
+    ("auto 0.99", "fuse,auto{min-cosine=0.99}"),
+    ("auto 0.99 data", "fuse,auto{min-cosine=0.99,data={data}}"),
+    ("auto 0.99 fast data", "fuse,auto{min-cosine=0.99,fast,data={data}}"),
 ]
 
 PEERS = {
@@ -180,7 +185,8 @@ def main() -> None:
         work = pathlib.Path(folder)
         (work / "data").mkdir()
         text.write_calibration(work / "data")
-        plans = [("lathe " + label, [str(a.bin / "onnx-opt"), "--passes=" + passes.replace("{data}", str(work / "data"))])
+        plans = [("lathe " + label, [str(a.bin / "onnx-opt"), "--passes=" + passes.replace("{data}", str(work / "data"))
+                                         .replace("{policies}", str(ROOT / "samples" / "policies"))])
                  for label, passes in ([(a.passes, a.passes)] if a.passes else OWN)]
         if not (a.no_peers or a.passes):
             plans += [(label, [sys.executable, "-c", PEER + call]) for label, call in PEERS.items()]

@@ -3,6 +3,7 @@
 
 #include "passes/core/pass.h"
 #include "passes/quant/half/half.h"
+#include "passes/quant/search/auto.h"
 #include "passes/quant/static/static.h"
 
 namespace lathe {
@@ -59,6 +60,8 @@ const std::vector<PassDef>& all_passes() {
       quant8(),
       quant_dynamic(),
       quant_static(),
+      policy(),
+      auto_precision(),
   };
   return passes;
 }

@@ -52,6 +52,7 @@ PassDef fuse_rms_norm();
 PassDef fuse_skip_layer_norm();
 
 // quant/
+PassDef policy();
 PassDef quant2();
 PassDef quant4();
 PassDef quant8();

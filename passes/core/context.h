@@ -12,6 +12,7 @@
 #include "ir/core/model.h"
 #include "ir/ops/infer_ctx.h"
 #include "passes/core/builder.h"
+#include "passes/core/findings.h"
 #include "passes/core/patch.h"
 #include "passes/core/remark.h"
 #include "passes/core/rule.h"
@@ -48,6 +49,7 @@ class PassContext {
   uint64_t commits = 0;                   // of the running pass
   uint64_t rejected = 0;                  // rewrites that verification stopped, in all
   std::map<std::string, uint64_t> stats;  // rule -> commits, in all
+  Findings findings;
 
   // Commits a patch whole, or discards it and says why in a remark. The builder holds the new side.
   // True if the model changed. Steps: types agree, both sides run and agree, fuel, placement, replacement,

@@ -98,6 +98,7 @@ class Runner {
 
   PipelineReport report() {
     report_.remarks = std::move(context_.remarks);
+    report_.findings = std::move(context_.findings);
     drop_stale_remarks();
     report_.stats = std::move(context_.stats);
     report_.rejected = context_.rejected;

@@ -30,6 +30,7 @@ struct PassReport {
 struct PipelineReport {
   std::vector<PassReport> passes;  // in the order they ran, repeats included
   std::vector<Remark> remarks;
+  Findings findings;
   std::map<std::string, uint64_t> stats;
   uint64_t rejected = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 
@@ -145,6 +146,61 @@ std::vector<fs::path> data_files(const std::string& data) {
 
 }  // namespace
 
+std::vector<Datum> short_version(const Model& m, const std::vector<Datum>& inputs) {
+  constexpr int64_t kEnd = 2, kShortest = 3 * kEnd;
+  const auto ids = m.inputs(m.main());
+  std::vector<int64_t> dims;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Tensor* t = inputs[i].tensor();
+    if (inputs[i].empty()) continue;
+    const auto& declared = m[ids[i]].type.shape;
+    if (t == nullptr || t->rank() != 2 || bit_width(t->dtype) % 8 != 0 || !declared ||
+        !(*declared)[1].is_symbol() || (!dims.empty() && t->dims != dims))
+      return {};
+    dims = t->dims;
+  }
+  if (dims.empty() || dims[1] < kShortest) return {};
+  const int64_t rows = dims[0], length = dims[1];
+  std::vector<int64_t> ends(static_cast<size_t>(rows), 0);  // past the last position that is no padding
+  std::vector<Tensor> whole;
+  for (const Datum& d : inputs) {
+    if (d.empty()) continue;
+    const Tensor& t = whole.emplace_back(d.tensor()->aligned());
+    const int64_t unit = bit_width(t.dtype) / 8;
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t c = length - 1; c >= ends[static_cast<size_t>(r)]; --c) {
+        const auto at =
+            t.bytes().subspan(static_cast<size_t>((r * length + c) * unit), static_cast<size_t>(unit));
+        if (std::all_of(at.begin(), at.end(), [](std::byte b) { return b == std::byte{0}; })) continue;
+        ends[static_cast<size_t>(r)] = c + 1;
+        break;
+      }
+  }
+  std::vector<int64_t> kept;
+  for (int64_t r = 0; r < rows; ++r)
+    if (ends[static_cast<size_t>(r)] >= kShortest) kept.push_back(r);
+  if (kept.empty()) return {};
+  std::vector<Datum> out;
+  auto from = whole.begin();
+  for (const Datum& d : inputs) {
+    if (d.empty()) {
+      out.emplace_back();
+      continue;
+    }
+    const Tensor& t = *from++;
+    const int64_t unit = bit_width(t.dtype) / 8;
+    Tensor made = Tensor::uninitialized(t.dtype, {static_cast<int64_t>(kept.size()), 2 * kEnd});
+    std::byte* to = made.mutable_bytes().data();
+    for (const int64_t r : kept)
+      for (const int64_t start : {int64_t{0}, ends[static_cast<size_t>(r)] - kEnd}) {
+        std::memcpy(to, t.bytes().data() + (r * length + start) * unit, static_cast<size_t>(kEnd * unit));
+        to += kEnd * unit;
+      }
+    out.emplace_back(std::move(made));
+  }
+  return out;
+}
+
 void run_calibration(const Model& m, const ShapeValues& values, const CalibrationOptions& options,
                      const std::function<void(ValueId, const Datum&)>& seen,
                      const std::function<void()>& restart) {
@@ -156,7 +212,12 @@ void run_calibration(const Model& m, const ShapeValues& values, const Calibratio
   if (options.data == "seeded") exec.max_bytes = scratch_bytes(m);
   Executor executor(m, exec);
   if (options.data != "seeded") {
-    for (const fs::path& file : data_files(options.data)) executor.run(read_inputs(m, file));
+    for (const fs::path& file : data_files(options.data)) {
+      std::vector<Datum> inputs = read_inputs(m, file), shorter;
+      if (options.shorts) shorter = short_version(m, inputs);
+      executor.run(std::move(inputs));
+      if (!shorter.empty()) executor.run(std::move(shorter));
+    }
     return;
   }
   // A batch of sequences where the names of the dims allow it; else what verification would use.
@@ -188,6 +249,60 @@ std::map<ValueId, InputStats> calibrate(const Model& m, const ShapeValues& value
       m, values, options, [&](ValueId v, const Datum& d) { gatherer.see(v, d); },
       [&] { gatherer = Gatherer(wanted, options.gram); });
   return gatherer.take();
+}
+
+std::map<ValueId, InputStats> calibrate(const Model& m, const std::vector<ValueId>& wanted,
+                                        const std::vector<std::vector<Datum>>& runs, bool gram,
+                                        uint64_t seed) {
+  Gatherer gatherer(wanted, gram);
+  ExecOptions exec;
+  exec.seed = seed;
+  exec.on_value = [&](ValueId v, const Datum& d) { gatherer.see(v, d); };
+  exec.max_iterations = 10'000;
+  Executor executor(m, exec);
+  for (const auto& inputs : runs) executor.run(inputs);
+  return gatherer.take();
+}
+
+std::vector<std::vector<Datum>> run_inputs(const Model& m, const ShapeValues& values, const std::string& data,
+                                           uint64_t seed) {
+  std::vector<std::vector<Datum>> runs;
+  if (!data.empty() && data != "seeded") {
+    for (const fs::path& file : data_files(data)) runs.push_back(read_inputs(m, file));
+    return runs;
+  }
+  bool symbols = false;
+  for (const ValueId v : m.inputs(m.main()))
+    if (m[v].type.shape)
+      for (const Dim d : *m[v].type.shape) symbols = symbols || d.is_symbol();
+  struct Sizes {
+    int64_t batch, length;
+    Binding::Fill fill;
+  };
+  // Short inputs average fewer errors out: they are where a model suffers first.
+  const std::vector<Sizes> named = {{16, 4, Binding::Fill::ones},
+                                    {16, 8, Binding::Fill::ones},
+                                    {12, 16, Binding::Fill::ones},
+                                    {8, 32, Binding::Fill::ones},
+                                    {4, 64, Binding::Fill::ones}};
+  const std::vector<Sizes> plain = {{0, 0, Binding::Fill::primes}, {0, 0, Binding::Fill::ones}};
+  std::string why = "its inputs are not known well enough";
+  for (const auto& sizes :
+       symbols ? std::vector<std::vector<Sizes>>{named, plain} : std::vector<std::vector<Sizes>>{plain}) {
+    for (const Sizes& z : sizes) {
+      if (!runs.empty() && z.length == 0) break;
+      auto inputs = seeded_inputs(m, values, z.batch, z.length, z.fill, seed + runs.size(), why);
+      if (inputs.empty()) continue;
+      try {
+        Executor(m, {.seed = seed, .max_bytes = scratch_bytes(m), .max_iterations = 10'000}).run(inputs);
+        runs.push_back(std::move(inputs));
+      } catch (const Error& e) {
+        why = e.what();
+      }
+    }
+    if (!runs.empty()) return runs;
+  }
+  fail("the model cannot be run on seeded inputs ({}); give it data=FILE.npz", why);
 }
 
 }  // namespace lathe

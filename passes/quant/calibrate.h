@@ -28,7 +28,14 @@ struct CalibrationOptions {
   uint64_t seed = 0;
   // Of seeded inputs, where the names of their dims leave the choice.
   int64_t batch = 16, length = 64;
+  bool shorts = false;  // also short versions of the data (short_version)
 };
+
+// Sequences shortened to their first two and last two positions, where the model allows another length:
+// padding (positions at which every input is zero) does not count. Short inputs are where rounding hurts
+// first, since fewer errors average out, and what stands at their ends (marks of beginning and end) is what
+// calibration data of whole sentences tells too little of. Empty where the inputs are no such sequences.
+std::vector<Datum> short_version(const Model& m, const std::vector<Datum>& inputs);
 
 // Runs the model on the data. `seen` is told of every value as it is made, inputs too; `restart`, that what
 // was seen so far does not count (made-up sizes that did not fit). Errors as of calibrate().
@@ -41,5 +48,15 @@ void run_calibration(const Model& m, const ShapeValues& values, const Calibratio
 std::map<ValueId, InputStats> calibrate(const Model& m, const ShapeValues& values,
                                         const std::vector<ValueId>& wanted,
                                         const CalibrationOptions& options);
+
+// The same over runs that the caller has: inputs by position.
+std::map<ValueId, InputStats> calibrate(const Model& m, const std::vector<ValueId>& wanted,
+                                        const std::vector<std::vector<Datum>>& runs, bool gram,
+                                        uint64_t seed);
+
+// What the model is run on, run by run, inputs by position: the files of `data`, or made-up inputs of several
+// batch sizes and lengths as far as the names of the model's dims allow them. Errors as of calibrate().
+std::vector<std::vector<Datum>> run_inputs(const Model& m, const ShapeValues& values, const std::string& data,
+                                           uint64_t seed);
 
 }  // namespace lathe

@@ -58,7 +58,7 @@ void run(PassContext& ctx, const PassOptions& o, int bits) {
   if (w.damping < 0 || !std::isfinite(w.damping))
     fail_usage("pass 'quant{}': damping={} is negative", bits, w.damping);
   if (w.damping == 0)
-    w.damping = w.data.empty() || w.data == "seeded" ? 0.1 : 0.01;  // made-up inputs tell less
+    w.damping = w.data.empty() || w.data == "seeded" ? 0.1 : 0.03;  // made-up inputs tell less
   w.choose = [&](const WeightSite& site) -> SiteChoice {
     if (site.weight->count() < least)
       return {
@@ -84,7 +84,7 @@ PassDef make(const Defaults& d) {
       {"zero-points", "integer, or float (between codes: closer, larger, slower)", "integer"},
       {"rounding", "rtn, mse (search for the best scale), hqq, gptq, awq (these two calibrate)", d.rounding},
       {"data", "calibration: a .npz file, a folder of them, or seeded; empty: seeded where needed", ""},
-      {"damping", "of GPTQ: fraction of the mean second moment; 0: 0.01, on seeded data 0.1", "0"},
+      {"damping", "of GPTQ: fraction of the mean second moment; 0: 0.03, on seeded data 0.1", "0"},
       {"form", "contrib (com.microsoft), standard (DequantizeLinear of opset 21)", "contrib"},
       {"embeddings", "bits of embedding tables (2, 4, 8); rows: int8 with a scale a row; true, false",
        d.embeddings},

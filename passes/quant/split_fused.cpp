@@ -59,9 +59,12 @@ void split_embed_layer_norm(PassContext& ctx, const SplitOptions& options, NodeI
   ValueId positions;
   if (input(8)) {
     positions = b.op("Gather", {input(3), input(8)});
-  } else {  // rows 0 to sequence length
-    const ValueId length = b.op("Shape", {input(0)}, attrs({{"start", int64_t{1}}, {"end", int64_t{2}}}));
-    positions = b.op("Slice", {input(3), b.ints({0}, "start"), length, b.ints({0}, "axes")});
+  } else {  // rows 0 to sequence length, as a Gather: a Slice would keep the table in float
+    const auto number = [&](int64_t x, const char* name) {
+      return b.scalar(DType::I64, static_cast<double>(x), name);
+    };
+    const ValueId length = b.op("Gather", {b.op("Shape", {input(0)}), number(1, "axis")});
+    positions = b.op("Gather", {input(3), b.op("Range", {number(0, "first"), length, number(1, "step")})});
   }
   sum = b.op("Add", {sum, positions});
   const std::vector<ValueId> affine = {input(5), input(6)};

@@ -4,13 +4,16 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "ir/ops/convert.h"
 #include "passes/quant/calibrate.h"
 #include "passes/quant/layout.h"
 #include "passes/quant/nbits.h"
+#include "passes/quant/policy.h"
 #include "passes/quant/rounding/awq.h"
+#include "passes/quant/weight_records.h"
 
 namespace lathe {
 namespace {
@@ -24,6 +27,7 @@ double patch_tolerance(const Scheme& s) { return s.bits == 2 ? 0.9 : 0.5; }
 struct Stored {
   ValueId codes, scales, zero_points;
   double rms = 0;
+  int64_t bytes = 0;
 };
 
 // Sites that read one tensor.
@@ -39,7 +43,15 @@ class WeightOnly {
   void run() {
     sites_ = find_weight_sites(m_);
     schemes_.resize(sites_.size());
-    for (size_t i = 0; i < sites_.size(); ++i) schemes_[i] = choose(sites_[i]);
+    const Roles roles = analyze_roles(m_);
+    const std::vector<WeightRecord> rest = records_of_rest(m_, roles, sites_);
+    std::set<ValueId> counted;  // a weight that several sites read is stored once
+    for (const WeightSite& s : sites_) {
+      records_.push_back(record_of(m_, roles, s));
+      if (!counted.insert(m_.constant(constant_of(s)) != nullptr ? constant_of(s) : s.stored).second)
+        records_.back().before = records_.back().after = 0;
+    }
+    for (size_t i = 0; i < sites_.size(); ++i) schemes_[i] = choose(sites_[i], records_[i].why);
     keep_shared_with_float();
     for (size_t i = 0; i < sites_.size(); ++i)
       if (schemes_[i]) {
@@ -53,6 +65,8 @@ class WeightOnly {
       if (schemes_[i] && !ctx_.out_of_fuel()) replace(i);
     for (const ValueId v : originals_)  // the float weights that nothing reads any more
       if (!m_[v].erased && m_[v].uses.empty() && m_.is_initializer(v)) m_.erase_initializer(v);
+    ctx_.findings.weights = std::move(records_);
+    ctx_.findings.weights.insert(ctx_.findings.weights.end(), rest.begin(), rest.end());
   }
 
  private:
@@ -68,10 +82,12 @@ class WeightOnly {
   }
 
   // The scheme that the site can take, or none and a remark.
-  std::optional<Scheme> choose(const WeightSite& s) {
+  std::optional<Scheme> choose(const WeightSite& s, std::string& told) {
     const SiteChoice c = o_.choose(s);
+    told = c.why;
     const std::string name = fmt::format("quant-{}", what(s));
     const auto stay = [&](std::string why) {
+      told = why;
       ctx_.missed(name, s.node, std::move(why));
       return std::nullopt;
     };
@@ -138,8 +154,8 @@ class WeightOnly {
       if (!other) continue;
       for (const size_t i : at)
         if (schemes_[i]) {
-          ctx_.missed(fmt::format("quant-{}", what(sites_[i])), sites_[i].node,
-                      fmt::format("'{}' also reads the weight and stays", *other));
+          records_[i].why = fmt::format("'{}' also reads the weight and stays", *other);
+          ctx_.missed(fmt::format("quant-{}", what(sites_[i])), sites_[i].node, records_[i].why);
           schemes_[i].reset();
         }
     }
@@ -173,6 +189,7 @@ class WeightOnly {
     }
     if (wanted.empty()) return;
     if (!o_.data.empty()) c.data = o_.data;
+    c.shorts = true;
     c.seed = ctx_.settings.seed;
     stats_ = calibrate(m_, ctx_.values, wanted, c);
   }
@@ -271,6 +288,7 @@ class WeightOnly {
         q = quantize_nbits(*s.weight, s.transposed, scheme, input);
       }
     } catch (const Error& e) {
+      records_[i].why = e.what();
       ctx_.missed(rule(s, scheme), s.node, fmt::format("'{}': {}", name, e.what()));
       return nullptr;
     }
@@ -300,6 +318,8 @@ class WeightOnly {
       out.scales = keep(std::move(q.scales), "scales");
       out.zero_points = keep(std::move(q.zero_points), "zero_points");
     }
+    for (const ValueId v : {out.codes, out.scales, out.zero_points})
+      if (v) out.bytes += static_cast<int64_t>(m_.constant(v)->byte_size());
     return &(stored_[key] = out);
   }
 
@@ -311,11 +331,8 @@ class WeightOnly {
   }
 
   std::string became(const WeightSite& site, const Scheme& s, const Stored& q) const {
-    int64_t bytes = 0;
-    for (const ValueId v : {q.codes, q.scales, q.zero_points})
-      if (v) bytes += static_cast<int64_t>(m_.constant(v)->byte_size());
     return fmt::format("{} bits, block {}: {} -> {} bytes, relative error {:.4f}", s.bits, s.block,
-                       site.weight->byte_size(), bytes, q.rms);
+                       site.weight->byte_size(), q.bytes, q.rms);
   }
 
   void replace(size_t i) {
@@ -349,8 +366,12 @@ class WeightOnly {
     if (done) {
       originals_.push_back(original);
       originals_.push_back(own);
-    } else if (stored_.size() > known) {
-      stored_.erase(key);  // the builder erased what this rewrite had stored
+      records_[i].scheme = scheme_text(scheme);
+      records_[i].error = q->rms;
+      records_[i].after = stored_.size() > known ? q->bytes : 0;
+    } else {
+      records_[i].why = "its rewrite failed the check";
+      if (stored_.size() > known) stored_.erase(key);  // the builder erased what this rewrite had stored
     }
     if (!done && scaled != nullptr) scaled->value = divided_before;
   }
@@ -419,6 +440,7 @@ class WeightOnly {
   const WeightOnlyOptions& o_;
   std::vector<WeightSite> sites_;
   std::vector<std::optional<Scheme>> schemes_;
+  std::vector<WeightRecord> records_;
   std::map<const void*, Group> groups_;  // by the bytes: tensors are immutable, originals stay alive
   std::map<ValueId, InputStats> stats_;
   GptqFactor factor_;

@@ -12,7 +12,7 @@ namespace lathe {
 
 struct SiteChoice {
   std::optional<Scheme> scheme;  // none: stays as it is
-  std::string why;               // for the remark, where it stays
+  std::string why;               // what decided
 };
 
 struct WeightOnlyOptions {

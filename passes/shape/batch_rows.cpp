@@ -41,7 +41,8 @@ std::optional<Tensor> part(const Tensor& t, size_t axis, int64_t group) {
 
 }  // namespace
 
-std::optional<std::string> batch_rows_differ(const Model& before, const Model& freed, Dim batch, int64_t old) {
+std::optional<std::string> batch_rows_differ(const Model& before, const Model& freed, Dim batch,
+                                             int64_t old) {
   Model typed = freed;
   const ShapeValues values = infer_types(typed);
   const int64_t limit = scratch_bytes(typed);

@@ -33,7 +33,8 @@ std::optional<Tensor> common_row(const Tensor& t, size_t axis) {
   return row;
 }
 
-using Size = std::variant<int64_t, ValueId>;  // an element of a shape: a number, or a vector of one that is computed
+using Size =
+    std::variant<int64_t, ValueId>;  // an element of a shape: a number, or a vector of one that is computed
 
 class Repair {
  public:
@@ -64,7 +65,8 @@ class Repair {
     if (node.is("Reshape")) return node.attrs.i("allowzero", 0) == 0 && reshape(n);
     if (node.is("Expand")) return expand(n);
     if (node.is("Concat")) return concat(n);
-    if (node.is("LSTM") || node.is("GRU") || node.is("RNN")) return state(n, 5) || (node.is("LSTM") && state(n, 6));
+    if (node.is("LSTM") || node.is("GRU") || node.is("RNN"))
+      return state(n, 5) || (node.is("LSTM") && state(n, 6));
     const OpDef* def = op_registry().find(node);
     return old_ > 1 && def != nullptr && def->elementwise && node.out.size() == 1 && combined(n);
   }
@@ -87,8 +89,8 @@ class Repair {
     return known != values_.end() && !known->second.empty() ? std::optional(known->second) : std::nullopt;
   }
 
-  // A Reshape that names the old size where the batch comes out: 0 copies it from the same axis; -1 finds it, if
-  // all else has a number; or an input is asked.
+  // A Reshape that names the old size where the batch comes out: 0 copies it from the same axis; -1 finds it,
+  // if all else has a number; or an input is asked.
   bool reshape(NodeId n) {
     const ValueId data = m_[n].input(0);
     const auto want = sizes(m_[n].input(1));
@@ -116,8 +118,8 @@ class Repair {
       if ((*s)[i] == batch_ || (varies((*s)[i]) && Dim::exact_div((*s)[i], batch_))) return i;
     return std::nullopt;
   }
-  // The element that is the old size and has as much before it as the batch has in the operand, row by row (in a
-  // product it may stand behind any factor); or else the one that the batch goes into.
+  // The element that is the old size and has as much before it as the batch has in the operand, row by row
+  // (in a product it may stand behind any factor); or else the one that the batch goes into.
   std::optional<size_t> batch_comes_out(NodeId n, const Shape& want, size_t from) const {
     const Shape *x = shape_of(m_, m_[n].in[0]), *y = shape_of(m_, m_[n].out[0]);  // at the old size
     if (x == nullptr || y == nullptr || x->size() <= from || y->size() != want.size()) return std::nullopt;
@@ -129,7 +131,8 @@ class Repair {
       const auto factor = Dim::exact_div(so_far, before);
       if (want[k].is_const(old_) && factor && Dim::exact_div(*others, *factor)) return k;
       const auto rest = Dim::exact_div(before, so_far);
-      if (!merged && rest && want[k].is_const() && want[k].value() > 1 && Dim::exact_div(want[k], *rest * old_))
+      if (!merged && rest && want[k].is_const() && want[k].value() > 1 &&
+          Dim::exact_div(want[k], *rest * old_))
         merged = k;
       so_far = so_far * (*y)[k];
     }
@@ -256,14 +259,14 @@ class Repair {
     target.push_back(batch_size(b));
     if (const size_t after = row.dims.size() - axis - 1; after > 0)
       target.push_back(b.ints(std::vector<int64_t>(after, 1), "after"));
-    return b.op("Expand", {b.constant(row, m_[like].name), b.op("Concat", target, attrs({{"axis", int64_t{0}}}))});
+    return b.op("Expand",
+                {b.constant(row, m_[like].name), b.op("Concat", target, attrs({{"axis", int64_t{0}}}))});
   }
 
   // The batch as a vector of one element, of the first input that has it.
   ValueId batch_size(Builder& b) {
     for (const ValueId v : m_.inputs(m_.main()))
-      if (has_batch(v))
-        return b.op("Shape", {v}, attrs({{"start", int64_t{0}}, {"end", int64_t{1}}}));
+      if (has_batch(v)) return b.op("Shape", {v}, attrs({{"start", int64_t{0}}, {"end", int64_t{1}}}));
     fail("no input has the batch");  // with_batch_symbol gave it to one
   }
   // The sizes with another element k.
@@ -296,7 +299,9 @@ class Repair {
     const auto names = d.symbols();
     return std::find(names.begin(), names.end(), batch_.symbol_name()) != names.end();
   }
-  std::string what() const { return fmt::format("takes the batch from its operands, not from the number {}", old_); }
+  std::string what() const {
+    return fmt::format("takes the batch from its operands, not from the number {}", old_);
+  }
   bool commit(Builder& b, NodeId n, ValueId made) {
     return ctx_.commit(b, {.rule = kRule,
                            .root = n,

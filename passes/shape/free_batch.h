@@ -4,8 +4,8 @@
 
 namespace lathe {
 
-// A copy of the model whose inputs of rank 2 and more with `old` rows have the symbol on axis 0; what the file
-// says of outputs is dropped.
+// A copy of the model whose inputs of rank 2 and more with `old` rows have the symbol on axis 0; what the
+// file says of outputs is dropped.
 Model with_batch_symbol(const Model& m, Dim batch, int64_t old);
 
 // Repairs nodes of the main graph until no more can be:

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <tuple>
 #include <unordered_set>
@@ -12,6 +13,9 @@
 #include "ir/base/sha256.h"
 #include "ir/core/walk.h"
 #include "tools/cli.h"
+#include "tools/report/page.h"
+#include "tools/view/front_view.h"
+#include "tools/view/precision_view.h"
 
 namespace lathe::view {
 namespace {
@@ -43,6 +47,55 @@ nlohmann::ordered_json facts(const FileFacts& f, const ModelFacts& m) {
   j["opsets"] = m.opsets;
   j["ops"] = m.ops;
   return j;
+}
+
+// What is known of weights and of the two models' difference; nothing where nothing was asked.
+void precision(nlohmann::ordered_json& j, const OptReport& r) {
+  const Findings& found = r.pipeline.findings;
+  if (!found.weights.empty()) {
+    for (const auto& [role, b] : bytes_by_role(found))
+      j["roles"][role] = {{"tensors", b.weights}, {"before", b.before}, {"after", b.after}};
+    j["weights"] = nlohmann::ordered_json::array();
+    for (const WeightRecord& w : found.weights)
+      j["weights"].push_back({{"weight", w.weight},
+                              {"node", w.node},
+                              {"op", w.op},
+                              {"role", w.role},
+                              {"part", w.part},
+                              {"layer", w.layer},
+                              {"scheme", w.scheme},
+                              {"why", w.why},
+                              {"before", w.before},
+                              {"after", w.after},
+                              {"error", w.error}});
+  }
+  if (!found.front.empty()) j["front"] = front_json(found);
+  if (!r.measured) return;
+  const report::Measured& m = *r.measured;
+  if (m.fidelity) {
+    const Fidelity& f = *m.fidelity;
+    j["accuracy"] = {{"data", m.data},
+                     {"vectors", f.vectors},
+                     {"mean_cosine", f.mean_cosine},
+                     {"min_cosine", f.min_cosine},
+                     {"mse", f.mse},
+                     {"max_difference", f.max_abs}};
+    if (std::isfinite(f.kl)) j["accuracy"]["kl"] = f.kl;
+    if (std::isfinite(f.top1)) j["accuracy"]["top1_agreement"] = f.top1;
+  } else {
+    j["accuracy"] = {{"not_measured", m.why_not}};
+  }
+  const report::Latencies& l = m.latency;
+  if (!l.runtime.empty()) {
+    const auto seconds = [](const report::Latency& x) {
+      return nlohmann::ordered_json{{"p50", x.p50}, {"p95", x.p95}};
+    };
+    j["latency"] = {{"runtime", l.runtime},
+                    {"input", l.input},
+                    {"before", seconds(l.before)},
+                    {"after", seconds(l.after)}};
+  }
+  j["machine"] = {{"cpu", r.machine.cpu}, {"cores", r.machine.cores}};
 }
 
 }  // namespace
@@ -170,12 +223,18 @@ std::string to_json(const OptReport& r) {
                             {"rule", m.rule},
                             {"node", m.node},
                             {"text", m.text}});
+  precision(j, r);
   return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-void write_json(const OptReport& r, const std::filesystem::path& path) {
+void write_report(const OptReport& r, const std::filesystem::path& path) {
   OutputFile file(path);
-  file.write(to_json(r) + "\n");
+  if (path.extension() == ".md")
+    file.write(report::to_markdown(report::make_page(r)));
+  else if (path.extension() == ".html" || path.extension() == ".htm")
+    file.write(report::to_html(report::make_page(r)));
+  else
+    file.write(to_json(r) + "\n");
   file.commit();
 }
 

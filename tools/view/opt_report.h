@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "passes/core/pipeline.h"
+#include "tools/report/measured.h"
 
 namespace lathe::view {
 
@@ -26,6 +28,8 @@ struct OptReport {
   FileFacts input, output;
   ModelFacts before, after;
   PipelineReport pipeline;
+  std::optional<report::Measured> measured;
+  report::Machine machine;
   double seconds = 0;
 };
 
@@ -37,6 +41,7 @@ std::string remarks_text(const OptReport& r, bool applied, bool missed);
 std::string time_table(const OptReport& r);
 std::string stats_table(const OptReport& r);
 std::string to_json(const OptReport& r);
-void write_json(const OptReport& r, const std::filesystem::path& path);
+// As the name ends: .md, .html; JSON otherwise.
+void write_report(const OptReport& r, const std::filesystem::path& path);
 
 }  // namespace lathe::view

@@ -1,0 +1,69 @@
+#include "passes/quant/policy.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace lathe {
+
+bool glob_matches(std::string_view pattern, std::string_view text) {
+  size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      resume = t;
+    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++resume;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+Role role_of(const WeightSite& site, const Roles& roles) {
+  return site.kind == WeightSite::Kind::table ? Role::embedding : roles[site.node].role;
+}
+
+const PolicyRule* find_rule(const Policy& p, const Model& m, const Roles& roles, const PolicySubject& s) {
+  const WeightSite& site = *s.site;
+  const Node& node = m[site.node];
+  const NodeRole& role = roles[site.node];
+  const double share = s.all > 0 ? static_cast<double>(s.bytes) / static_cast<double>(s.all) : 0;
+  const auto matches = [&](const PolicyRule& r) {
+    if (r.role && role_of(site, roles) != *r.role) return false;
+    if (r.part && role.part != *r.part) return false;
+    if (!r.op.empty() && node.type != r.op) return false;
+    if (!r.name.empty() && !glob_matches(r.name, node.name) && !glob_matches(r.name, m[site.stored].name))
+      return false;
+    if (!r.layers.empty() && std::none_of(r.layers.begin(), r.layers.end(), [&](const auto& range) {
+          return role.layer >= range.first && role.layer <= range.second;
+        }))
+      return false;
+    return share >= r.share_above && share <= r.share_below && site.weight->count() >= r.min_elements;
+  };
+  const auto it = std::find_if(p.rules.begin(), p.rules.end(), matches);
+  return it == p.rules.end() ? nullptr : &*it;
+}
+
+std::string scheme_text(const Scheme& s) {
+  const char* rounding = s.rounding == Rounding::rtn    ? "rtn"
+                         : s.rounding == Rounding::mse  ? "mse"
+                         : s.rounding == Rounding::hqq  ? "hqq"
+                         : s.rounding == Rounding::gptq ? "gptq"
+                                                        : "awq";
+  constexpr int64_t kLongestBlock = 256;  // above: a scale for a whole row
+  std::string text =
+      s.block > kLongestBlock ? std::string("rows") : fmt::format("quant{} block {}", s.bits, s.block);
+  if (s.symmetric && s.block <= kLongestBlock) text += " symmetric";
+  if (s.float_zero) text += " float zeros";
+  if (s.form == Form::standard && s.block <= kLongestBlock) text += " standard";
+  return text + " " + rounding;
+}
+
+}  // namespace lathe

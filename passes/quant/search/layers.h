@@ -1,0 +1,74 @@
+// The choices that a search has: each stored weight, the schemes it can take, what each costs and how much
+// each hurts.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "passes/quant/calibrate.h"
+#include "passes/quant/nbits.h"
+#include "passes/quant/policy.h"
+#include "passes/quant/search/tails.h"
+
+namespace lathe {
+
+struct LayerOption {
+  PolicyRule rule;       // scheme and its details; nothing that matches
+  Scheme scheme;         // as the quantizers take it; not looked at where the weight stays
+  bool dynamic = false;  // INT8 weight and activations
+  bool stays = false;    // "float"
+  int64_t bytes = 0;     // stored
+  double local = 0;      // what it does to the products: sum of squared errors on the calibration inputs
+  double loss = 0;       // what that does to the model's outputs
+  double time = 0;       // by the cost model, as a part of the float model's
+  std::shared_ptr<const NBitsWeight> stored;
+  Tensor dense;  // of a dynamic one: the weight as its bytes say, in float
+};
+
+// One stored weight with all that reads it.
+struct Layer {
+  std::vector<size_t> sites;         // of the list that find_weight_sites gave
+  std::vector<ValueId> constants;    // the tensors to change: the weight, and its transposed twin
+  std::vector<LayerOption> options;  // by size
+  double energy = 0;                 // sum of squares of the float products on the calibration inputs
+  bool table = false;
+  ValueId gate;  // of the product's input (gates.h), where INT8 activations are a choice
+};
+
+struct LayerSearchOptions {
+  // What GPTQ learns from, and what errors are measured on: apart, since GPTQ fits the inputs that it saw.
+  // None to learn from: mse.
+  std::vector<std::vector<Datum>> learn, check;
+  double damping = 0.01;
+  int64_t min_elements = 4096;
+  uint64_t seed = 0;
+  std::map<NodeId, ValueId> gates;
+  bool two_bits = false;  // offer them
+};
+
+class LayerSearch {
+ public:
+  // `m` must outlive this and not change.
+  LayerSearch(const Model& m, const std::vector<WeightSite>& sites, LayerSearchOptions options);
+
+  // Layers with their options: sizes and local errors. Weights that no scheme can hold are left out.
+  std::vector<Layer> layers();
+
+  // The constants as the option stores them.
+  ConstantChange changed(const Layer& layer, const LayerOption& option) const;
+
+ private:
+  std::vector<LayerOption> options_of(const Layer& layer) const;
+  void measure(Layer& layer);
+  InputStats inputs_of(const Layer& layer, const std::map<ValueId, InputStats>& stats) const;
+
+  const Model& m_;
+  const std::vector<WeightSite>& sites_;
+  LayerSearchOptions o_;
+  std::map<ValueId, InputStats> learn_, check_;
+};
+
+// Bytes of codes, scales and zero points of a [K, N] weight.
+int64_t stored_bytes(const Scheme& s, int64_t k, int64_t n);
+
+}  // namespace lathe
