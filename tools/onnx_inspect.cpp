@@ -1,5 +1,6 @@
 // onnx-inspect: tells what a model is, without reading its weights.
 #include <algorithm>
+#include <array>
 #include <iostream>
 
 #include "ir/base/output_file.h"
@@ -10,8 +11,11 @@
 #include "passes/analysis/roles.h"
 #include "passes/analysis/shapes.h"
 #include "tools/cli.h"
+#include "tools/inspect/digest_command.h"
 #include "tools/inspect/draw.h"
 #include "tools/inspect/lint_command.h"
+#include "tools/inspect/provenance_command.h"
+#include "tools/inspect/self_check.h"
 #include "tools/view/axes_view.h"
 #include "tools/view/cost_view.h"
 #include "tools/view/lint_view.h"
@@ -41,6 +45,9 @@ const cli::Program kProgram = {"onnx-inspect",
   onnx-inspect --lint model.onnx                 # what is wrong, slow or dangerous (docs/lints.md)
   onnx-inspect --lint=security,no-kernel --target=ort-web --fail-on=warning model.onnx
   onnx-inspect --lint --sarif *.onnx > lint.sarif   # for code review tools
+  onnx-inspect --verify-sha=$EXPECTED --self-check model.onnx   # refuse another file; run once
+  onnx-inspect --provenance model.opt.onnx       # what onnx-opt --provenance did to it
+  onnx-inspect --why '/layer.0/Gelu' model.opt.onnx
 )"};
 
 void warn(const std::string& text) { cli::warn(kProgram.name, text); }
@@ -61,6 +68,9 @@ std::string describe(const std::string& path, const cli::po::variables_map& v) {
   const bool json = v.count("json") > 0;
   const std::string title = std::filesystem::path(path).filename().string();
   if (inspect::draws(v)) return inspect::drawn(load_lifted(path), title, v, load_lifted);
+  if (v.count("provenance") > 0) return inspect::provenance_report(path, json);
+  if (v.count("why") > 0) return inspect::why_report(path, v["why"].as<std::string>(), json);
+  if (v.count("self-check") > 0) return inspect::self_check(path, json);
   if (v.count("axes") > 0) {
     Model m = load_lifted(path);
     const Axes a = analyze_axes(m);
@@ -105,6 +115,13 @@ int run(int argc, char** argv) {
       "dim", cli::po::value<std::string>()->value_name("NAME=SIZE,..."),
       "sizes of symbolic dims for --cost and pictures");
   inspect::add_draw_options(options);
+  options.add_options()("provenance", "which rewrites of lathe are recorded in the file")(
+      "why", cli::po::value<std::string>()->value_name("NODE"),
+      "which rewrites made the node, and from what")(
+      "self-check", "load, infer, run once on seeded inputs; shapes and engine")(
+      "sha256", "hashes of the file and of its external data")(
+      "verify-sha", cli::po::value<std::string>()->value_name("HEX"),
+      "first of all: exit code 1 unless this is the file's SHA-256");
   inspect::add_lint_options(options);
   hidden.add_options()("model", cli::po::value<std::vector<std::string>>());
   cli::po::positional_options_description positional;
@@ -116,6 +133,18 @@ int run(int argc, char** argv) {
   }
   if (v.count("model") == 0) fail_usage("no model given (try onnx-inspect --help)");
   const auto paths = v["model"].as<std::vector<std::string>>();
+  if (v.count("verify-sha") > 0) {
+    if (paths.size() > 1) fail_usage("--verify-sha is for one model");
+    inspect::verify_sha(paths[0], v["verify-sha"].as<std::string>());
+    static constexpr std::array kMore = {"axes", "shapes", "roles", "cost",       "ops",       "json",
+                                         "lint", "sha256", "why",   "provenance", "self-check"};
+    const auto asked = [&](const char* name) { return v.count(name) > 0; };
+    if (!inspect::draws(v) && std::none_of(kMore.begin(), kMore.end(), asked)) {
+      std::cout << paths[0] << ": its SHA-256 is the expected one\n";
+      return 0;
+    }
+  }
+  if (v.count("sha256") > 0) return inspect::digest_command(paths, v.count("json") > 0);
   if (v.count("lint") > 0) return inspect::lint_command(paths, v);
   if (paths.size() > 1 && (inspect::draws(v) || v.count("output") > 0))
     fail_usage("a picture or -o is of one model, {} given", paths.size());

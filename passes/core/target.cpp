@@ -1,5 +1,7 @@
 #include "passes/core/target.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 
@@ -8,65 +10,41 @@
 namespace lathe {
 namespace {
 
-// com.microsoft kernels by runtime, from onnxruntime's docs/OperatorKernels.md (CPU) and js/web/docs
-// (WebAssembly is the CPU provider built with the same contrib ops). F16: the CPU provider inserts casts
-// around float kernels, so a float kernel is enough.
-struct Kernel {
-  std::string_view type;
-  bool cpu, web;
-};
-constexpr std::array kContrib = {
-    Kernel{"Attention", true, true},
-    Kernel{"BiasGelu", true, true},
-    Kernel{"DynamicQuantizeLSTM", true, true},
-    Kernel{"DynamicQuantizeMatMul", true, true},
-    Kernel{"EmbedLayerNormalization", true, true},
-    Kernel{"FastGelu", true, true},
-    Kernel{"FusedConv", true, true},
-    Kernel{"FusedGemm", true, true},
-    Kernel{"FusedMatMul", true, true},
-    Kernel{"GatherBlockQuantized", true, true},
-    Kernel{"Gelu", true, true},
-    Kernel{"GroupQueryAttention", true, true},
-    Kernel{"MatMulIntegerToFloat", true, true},
-    Kernel{"MatMulNBits", true, true},
-    Kernel{"MultiHeadAttention", true, true},
-    Kernel{"QAttention", true, true},
-    Kernel{"QGemm", true, true},
-    Kernel{"QLinearAdd", true, true},
-    Kernel{"QLinearAveragePool", true, true},
-    Kernel{"QLinearConcat", true, true},
-    Kernel{"QLinearGlobalAveragePool", true, true},
-    Kernel{"QLinearLeakyRelu", true, true},
-    Kernel{"QLinearMul", true, true},
-    Kernel{"QLinearSigmoid", true, true},
-    Kernel{"QuickGelu", true, true},
-    Kernel{"RotaryEmbedding", true, true},
-    Kernel{"SkipLayerNormalization", true, true},
-    Kernel{"SkipSimplifiedLayerNormalization", true, true},
-    Kernel{"SimplifiedLayerNormalization", true, true},
-};
+constexpr std::array kFloats = {DType::F16, DType::BF16, DType::F32, DType::F64};
 
 }  // namespace
 
-std::vector<std::string> Target::names() { return {"ort-cpu", "ort-web", "standard"}; }
+std::vector<std::string> Target::names() {
+  return {"ort-cpu", "ort-web", "ort-cuda", "coreml", "tensorrt", "standard"};
+}
 
 Target Target::named(std::string_view name) {
   const auto all = names();
   if (std::find(all.begin(), all.end(), name) == all.end())
-    fail_usage("unknown target '{}' (known: ort-cpu, ort-web, standard)", name);
+    fail_usage("unknown target '{}' (known: {})", name, fmt::join(all, ", "));
   Target t;
   t.name_ = name;
   return t;
 }
 
+const KernelTable* Target::kernels() const {
+  if (name_ == "standard") return nullptr;
+  std::string table = name_;
+  std::replace(table.begin(), table.end(), '-', '_');
+  return &KernelTable::named(table);
+}
+
 bool Target::has(std::string_view domain, std::string_view type, DType dtype) const {
-  const bool float_like = dtype == DType::F32 || dtype == DType::F16;
   if (domain.empty()) return true;
-  if (domain != "com.microsoft" || !has_contrib() || !float_like) return false;
-  const auto it =
-      std::find_if(kContrib.begin(), kContrib.end(), [&](const Kernel& k) { return k.type == type; });
-  return it != kContrib.end() && (name_ == "ort-web" ? it->web : it->cpu);
+  const KernelTable* table = kernels();
+  if (table == nullptr) return false;
+  if (table->mentions(domain, type, dtype)) return true;
+  // The CPU provider puts casts around float kernels where it has none for float16.
+  if (is_cpu() && dtype == DType::F16) return has(domain, type, DType::F32);
+  // Scales of integer ops are float by definition and in no table.
+  const auto mentioned = [&](DType t) { return table->mentions(domain, type, t); };
+  return dtype == DType::F32 && std::none_of(kFloats.begin(), kFloats.end(), mentioned) &&
+         table->ask({domain, type, 1, {}, {}}).fit == KernelTable::Fit::yes;
 }
 
 }  // namespace lathe

@@ -4,18 +4,23 @@
 #include <string_view>
 #include <vector>
 
-#include "ir/core/dtype.h"
+#include "passes/core/kernel_table.h"
 
 namespace lathe {
 
 class Target {
  public:
-  // "ort-cpu" (default), "ort-web", "standard" (no com.microsoft ops). Unknown names are a usage error.
+  // "ort-cpu" (default), "ort-web" (WebAssembly), "ort-cuda", "coreml" and "tensorrt" (onnxruntime's
+  // providers), "standard" (no com.microsoft ops). Unknown names are a usage error.
   static Target named(std::string_view name);
   static std::vector<std::string> names();
 
   Target() = default;
   const std::string& name() const { return name_; }
+  // Its kernels; null for "standard", which is no runtime.
+  const KernelTable* kernels() const;
+  // Are kernels missing for good? Elsewhere the CPU provider takes what the target leaves.
+  bool is_cpu() const { return name_ == "ort-cpu" || name_ == "ort-web"; }
   // Is there a kernel for the op on this element type? Standard ops exist from the opset that defines them; a
   // pass that emits one asks Model::require_opset.
   bool has(std::string_view domain, std::string_view type, DType dtype) const;

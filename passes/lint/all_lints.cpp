@@ -11,15 +11,53 @@ const std::vector<LintDef>& all_lints() {
   static const std::vector<LintDef> lints = {
       refused_file(),
       external_path(),
+      external_link(),
       two_payloads(),
+      size_bomb(),
+      call_bomb(),
+      endless_loop(),
+      integer_trap(),
+      unreachable_data(),
 
+      external_range(),
+      external_checksum(),
+
+      sloppy_file(),
+      dead_node(),
       unused_initializer(),
+      unused_input(),
+      unused_output(),
+      overridable_weights(),
+      training_mode(),
+      unseeded_random(),
+      missing_names(),
+      duplicate_names(),
 
+      contradiction(),
       false_dynamic_axis(),
+      wrong_shape(),
+      anonymous_axis(),
+      undeclared_shape(),
 
+      newer_than_runtime(),
+      no_kernel(),
+
+      weight_nan(),
+      weight_infinite(),
+      weight_denormal(),
+      constant_weight(),
       duplicate_weights(),
+      beyond_float16(),
+
+      float64_island(),
+      cast_round_trip(),
+      int64_arithmetic(),
+
+      bad_scale(),
+      u8s8_saturation(),
 
       unfused(),
+      redundant_nodes(),
   };
   return lints;
 }

@@ -55,6 +55,15 @@ void Context::load() {
   }
 }
 
+size_t Context::data_bytes() const {
+  size_t bytes = 0;
+  for (uint32_t i = 0; spelled_ && i < spelled_->value_capacity(); ++i)
+    if (const TensorPtr& t = (*spelled_)[ValueId{i}].constant;
+        t && t->spelling && t->spelling->form == TensorSpelling::Form::external)
+      bytes += t->byte_size();
+  return bytes;
+}
+
 const Model& Context::model() {
   if (model_) return *model_;
   model_ = *spelled_;
@@ -151,6 +160,28 @@ bool Context::is_shape_math(ValueId v) {
   if (t.shape->empty()) return true;
   constexpr int64_t kFew = 64;
   return t.shape->size() == 1 && (*t.shape)[0].is_const() && (*t.shape)[0].value() <= kFew;
+}
+
+void Context::for_each_weight(const std::function<void(ValueId, const Tensor&, const WeightStats&)>& body) {
+  const Model& m = *spelled_;
+  if (!weights_) {
+    weights_.emplace();
+    for (uint32_t i = 0; i < m.value_capacity(); ++i) {
+      const Value& v = m[ValueId{i}];
+      if (v.erased || !v.constant) continue;
+      if (const WeightStats s = weight_stats(*v.constant); s.count > 0) weights_->emplace_back(ValueId{i}, s);
+    }
+  }
+  for (const auto& [v, s] : *weights_) body(v, *m[v].constant, s);
+}
+
+std::optional<std::string> Context::checksum_error() const {
+  try {
+    load_model(file_, label_, folder_, {.lift = false, .verify_checksums = true});
+  } catch (const Error& e) {
+    return without(label_, e.what());
+  }
+  return std::nullopt;
 }
 
 void Context::report(Place place, std::string text, std::optional<Severity> severity) {

@@ -2,11 +2,12 @@
 // when first asked for.
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "ir/base/mapped_file.h"
@@ -17,6 +18,7 @@
 #include "passes/analysis/shapes.h"
 #include "passes/core/target.h"
 #include "passes/lint/lint.h"
+#include "passes/lint/weight_stats.h"
 
 namespace lathe::lint {
 
@@ -33,6 +35,7 @@ class Context {
   const Target& target() const { return target_; }
   const std::filesystem::path& folder() const { return folder_; }
   size_t file_bytes() const { return file_->bytes().size(); }
+  size_t data_bytes() const;  // of the constants that lie in external data
 
   // --- the file
   // Why the loader refuses it; then there is no model.
@@ -42,6 +45,9 @@ class Context {
   const std::vector<TensorRecord>& tensors() const { return tensors_; }
   // Why external data could not be opened, if it could not; the models then lack its bytes.
   const std::optional<std::string>& data_error() const { return data_error_; }
+
+  // Why the data is not what the checksums in the model say, if it is not. Reads all of it.
+  std::optional<std::string> checksum_error() const;
 
   // --- the models; node and value ids of the one mean the same in the other
   const Model& spelled() const { return *spelled_; }  // as the file spells its ops
@@ -53,7 +59,9 @@ class Context {
   const std::vector<Rewrite>& rewrites();
   // Does some output of the graph around it depend on the node?
   bool alive(NodeId n);
-  bool is_shape_math(ValueId v);  // an integer tensor of at most a few elements
+  bool is_shape_math(ValueId v);  // a tensor of at most a few elements
+  // Every constant of floats in the file, in its order.
+  void for_each_weight(const std::function<void(ValueId, const Tensor&, const WeightStats&)>& body);
 
   void report(Place place, std::string text, std::optional<Severity> severity = std::nullopt);
   void at_node(NodeId n, std::string text, std::optional<Severity> severity = std::nullopt);
@@ -78,6 +86,7 @@ class Context {
   bool axes_tried_ = false;
   std::optional<std::vector<Rewrite>> rewrites_;
   std::optional<std::vector<bool>> alive_;
+  std::optional<std::vector<std::pair<ValueId, WeightStats>>> weights_;
   const LintDef* running_ = nullptr;
   std::vector<Finding> findings_;
 };

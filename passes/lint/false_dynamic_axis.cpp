@@ -9,7 +9,8 @@ void look(Context& c, const std::vector<PortAxes>& ports, Place::Kind kind) {
   for (const PortAxes& p : ports)
     for (size_t i = 0; i < p.axes.size(); ++i) {
       const AxisFact& a = p.axes[i];
-      if (a.says != Kind::symbolic || a.proven != Kind::fixed) continue;
+      // A symbol of an output that no input has promises nothing: undeclared-shape's matter.
+      if (a.says != Kind::symbolic || a.proven != Kind::fixed || a.why.empty()) continue;
       c.report({kind, p.name}, fmt::format("axis {} is called '{}' and can only be {}: {}", i, a.said.str(),
                                            a.is.str(), a.why));
     }

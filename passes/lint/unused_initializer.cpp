@@ -1,4 +1,5 @@
-#include <algorithm>
+#include <string_view>
+#include <unordered_set>
 
 #include "ir/core/walk.h"
 #include "passes/lint/all_lints.h"
@@ -9,20 +10,21 @@ namespace {
 
 void run(Context& c) {
   const Model& m = c.spelled();
-  for (const GraphId g : all_graphs(m))
+  for (const GraphId g : all_graphs(m)) {
+    // Scales and zero points of annotations are read by name.
+    std::unordered_set<std::string_view> annotated;
+    for (const QuantAnnotation& q : m[g].quant_annotations) {
+      annotated.insert(q.name);
+      for (const auto& [key, name] : q.parameters) annotated.insert(name);
+    }
     for (const auto* list : {&m[g].initializers, &m[g].sparse_initializers})
       for (const ValueId v : *list) {
-        if (!m[v].uses.empty() || m[v].def) continue;  // a default of an input is the input's matter
-        const bool annotated = std::any_of(m[g].quant_annotations.begin(), m[g].quant_annotations.end(),
-                                           [&](const QuantAnnotation& q) {
-                                             for (const auto& [key, name] : q.parameters)
-                                               if (name == m[v].name) return true;
-                                             return q.value == v;
-                                           });
-        if (annotated) continue;
-        const size_t bytes = m[v].constant ? m[v].constant->byte_size() : 0;
-        c.at_constant(v, fmt::format("no node reads its {} bytes", bytes));
+        // A default of an input is the input's matter.
+        if (!m[v].uses.empty() || m[v].def || annotated.contains(m[v].name)) continue;
+        c.at_constant(
+            v, fmt::format("no node reads its {} bytes", m[v].constant ? m[v].constant->byte_size() : 0));
       }
+  }
 }
 
 }  // namespace

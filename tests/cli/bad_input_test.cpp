@@ -56,6 +56,21 @@ TEST(CliBadInputTest, OnnxInspectToo) {
   }
 }
 
+// Lints report what the loader refuses, in every form, and look at what can be read.
+TEST(CliBadInputTest, LintsReportThem) {
+  const TempDir dir;
+  for (const BadModel& bad : bad_models()) {
+    SCOPED_TRACE(bad.name);
+    const std::string name = bad.name;
+    dir.write("bad.onnx", bad.bytes);
+    const Outcome o = run(dir, "onnx-inspect", {"--lint", "--json", "bad.onnx"});
+    EXPECT_EQ(o.code, name == "external_missing" ? 1 : 3) << o.err;
+    EXPECT_EQ(o.err, "");
+    EXPECT_THAT(o.out, HasSubstr("\"severity\": \"error\""));
+    expect_little_memory(o, bad.bytes.size());
+  }
+}
+
 TEST(CliBadInputTest, DiffOnEitherSide) {
   const TempDir dir;
   dir.write("good.onnx", relu_model().str());

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import pathlib
+import subprocess
+import sys
 
 import fastjsonschema
 import onnx
 import onnx.helper
 import onnx.parser
+import onnxruntime as ort
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -108,3 +111,63 @@ def test_sarif_schema_can_refuse(run, save, sarif_schema):
 
 def test_lints_are_listed(run):
     assert "unused-initializer" in run("onnx-inspect", "--list-lints").ok().out
+
+
+# --- kernel tables against the runtime itself
+
+
+def test_the_table_of_ort_cpu_is_that_of_the_installed_onnxruntime():
+    done = subprocess.run([sys.executable, ROOT / "passes/core/targets/make_ort_cpu.py", "--check"], check=False)
+    assert done.returncode == 0, "run passes/core/targets/make_ort_cpu.py (a new onnxruntime?)"
+
+
+def single(op: str, types: list[str], opset: int, **attributes) -> onnx.ModelProto:
+    """A model of one node on tensors of unknown shape."""
+    dtype = {"float": 1, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "double": 11, "bfloat16": 16, "int8": 3, "uint8": 2}
+    names = [f"x{i}" for i in range(len(types))]
+    inputs = [onnx.helper.make_tensor_value_info(n, dtype[t], None) for n, t in zip(names, types)]
+    node = onnx.helper.make_node(op, names, ["y"], name="node", **attributes)
+    graph = onnx.helper.make_graph([node], "g", inputs, [onnx.ValueInfoProto(name="y")])
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=10)
+
+
+@pytest.mark.parametrize(("op", "types", "opset", "attributes"), [
+    ("Erf", ["float"], 21, {}), ("Erf", ["double"], 21, {}), ("Add", ["int8", "int8"], 21, {}),
+    ("Acos", ["double"], 21, {}), ("Relu", ["int32"], 21, {}),
+    ("Relu", ["float16"], 21, {}), ("MatMul", ["int32", "int32"], 21, {}), ("MatMul", ["bfloat16", "bfloat16"], 21, {}),
+    ("Gather", ["int8", "int64"], 21, {}), ("Softmax", ["float"], 8, {}), ("Clip", ["int32"], 21, {}),
+    ("NonZero", ["double"], 21, {}), ("NonZero", ["float"], 21, {}), ("CumSum", ["int32", "int32"], 21, {}),
+    ("ConvInteger", ["int8", "int8"], 21, {}), ("GlobalLpPool", ["double"], 21, {}), ("Sign", ["int8"], 21, {}),
+    ("Cast", ["float"], 21, {"to": 9}), ("IsInf", ["float16"], 21, {}), ("Where", ["bool", "int8", "int8"], 21, {}),
+])
+def test_no_kernel_agrees_with_onnxruntime(run, tmp_path, op, types, opset, attributes):
+    path = tmp_path / "m.onnx"
+    onnx.save(single(op, types, opset, **attributes), path)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    try:
+        ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        loads = True
+    except ort.capi.onnxruntime_pybind11_state.NotImplemented:
+        loads = False
+    report = json.loads(run("onnx-inspect", "--lint=no-kernel", "--json", path).out)
+    assert (report["counts"]["error"] == 0) == loads, report["findings"]
+
+
+def test_an_optimized_model_is_nearly_silent(run, minilm, tmp_path):
+    before = json.loads(run("onnx-inspect", "--lint", "--json", minilm).ok().out)
+    assert before["counts"]["warning"] > 20
+    assert {f["lint"] for f in before["findings"] if f["severity"] == "warning"} == {"unfused"}
+    run("onnx-opt", "-O3", minilm, "-o", tmp_path / "opt.onnx").ok()
+    after = json.loads(run("onnx-inspect", "--lint", "--json", tmp_path / "opt.onnx").ok().out)
+    assert after["counts"]["warning"] == 0 and after["counts"]["error"] == 0, after["findings"]
+    assert after["counts"]["note"] <= 2, after["findings"]
+
+
+def test_every_target_looks_at_a_real_model(run, minilm):
+    for target, worst in [("ort-cpu", "note"), ("ort-web", "note"), ("ort-cuda", "note"), ("tensorrt", "warning"),
+                          ("coreml", "warning"), ("standard", "note")]:
+        report = json.loads(run("onnx-inspect", "--lint=target", f"--target={target}", "--json", minilm).ok().out)
+        order = ["note", "warning", "error"]
+        assert all(order.index(f["severity"]) <= order.index(worst) for f in report["findings"]), (target, report)

@@ -1,4 +1,9 @@
 // Lints of security, structure and interface: each where it must speak and where it must be silent.
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "ir/base/sha256.h"
 #include "tests/support/bad_models.h"
 #include "tests/support/lints.h"
 #include "tests/support/temp_dir.h"
@@ -69,6 +74,102 @@ TEST(Lints, TwoPayloadsAreFoundEverywhere) {
   }
   EXPECT_THAT(lint_bytes("two-payloads", model_with(raw_tensor("w", 1, {2}, kEight)).str()), IsEmpty());
   EXPECT_THAT(lint_bytes("two-payloads", bad("external_missing").bytes), IsEmpty());
+}
+
+// A model whose weight w (two floats) lies in w.bin, and more entries for it.
+std::string external(const std::vector<std::pair<std::string, std::string>>& more = {}) {
+  std::vector<std::pair<std::string, std::string>> entries = {{"location", "w.bin"}};
+  entries.insert(entries.end(), more.begin(), more.end());
+  return model_with(external_tensor("w", {2}, entries)).str();
+}
+
+TEST(Lints, ExternalLinks) {
+  const TempDir dir, elsewhere;
+  elsewhere.write("secret", kEight);
+  const auto look = [&] { return lint_bytes("external-link", external(), dir.path()); };
+  dir.write("w.bin", kEight);
+  EXPECT_THAT(look(), IsEmpty());
+  std::filesystem::create_hard_link(dir / "w.bin", dir / "other");
+  ASSERT_THAT(look(), SizeIs(1));
+  EXPECT_THAT(look()[0].text, HasSubstr("2 hard links"));
+  std::filesystem::remove(dir / "w.bin");
+  EXPECT_THAT(look(), IsEmpty());  // missing: external-range's matter
+  std::filesystem::create_symlink(elsewhere / "secret", dir / "w.bin");
+  ASSERT_THAT(look(), SizeIs(1));
+  EXPECT_THAT(look()[0].text, HasSubstr("link"));
+  std::filesystem::remove(dir / "w.bin");
+  ASSERT_EQ(::mkfifo((dir / "w.bin").c_str(), 0600), 0);
+  ASSERT_THAT(look(), SizeIs(1));
+  EXPECT_THAT(look()[0].text, HasSubstr("not a regular file"));
+}
+
+TEST(Lints, ExternalRanges) {
+  const TempDir dir;
+  const auto look = [&](const std::string& model) { return lint_bytes("external-range", model, dir.path()); };
+  ASSERT_THAT(look(external()), SizeIs(1));
+  EXPECT_THAT(look(external())[0].text, HasSubstr("No such file"));
+  dir.write("w.bin", kEight);
+  EXPECT_THAT(look(external()), IsEmpty());
+  const auto past = look(external({{"offset", "4"}, {"length", "8"}}));
+  ASSERT_THAT(past, SizeIs(1));
+  EXPECT_THAT(past[0].text, HasSubstr("has 8 bytes and 8 from 4 on are asked for"));
+  const auto length = look(external({{"length", "4"}}));
+  ASSERT_THAT(length, SizeIs(1));
+  EXPECT_THAT(length[0].text, HasSubstr("length is 4"));
+  // Other lints go on without the data.
+  EXPECT_THAT(lint_bytes("refused-file", external({{"length", "4"}}), dir.path()), IsEmpty());
+}
+
+TEST(Lints, ExternalChecksums) {
+  const TempDir dir;
+  dir.write("w.bin", kEight);
+  const std::string right = sha256_hex(std::as_bytes(std::span(kEight)));
+  std::string wrong = right;
+  wrong[0] = wrong[0] == '0' ? '1' : '0';
+  const auto look = [&](const std::string& sum) {
+    return lint_bytes("external-checksum", external({{"checksum", sum}}), dir.path());
+  };
+  EXPECT_THAT(look(right), IsEmpty());
+  ASSERT_THAT(look(wrong), SizeIs(1));
+  EXPECT_THAT(look(wrong)[0].text, HasSubstr(right));
+}
+
+TEST(Lints, UnreachableData) {
+  const std::string bytes(400, '\x3f');
+  const auto with = [&](const std::string& result) {
+    return model(graph({.nodes = {node("Add", {"x", "w"}, {"a"}), node("Relu", {"x"}, {"b"}),
+                                  node("Relu", {result}, {"y"})},
+                        .initializers = {raw_tensor("w", 1, {100}, bytes)}}))
+        .str();
+  };
+  EXPECT_THAT(places(lint_bytes("unreachable-data", with("b"))), ElementsAre("w"));
+  EXPECT_THAT(lint_bytes("unreachable-data", with("a")), IsEmpty());
+  EXPECT_THAT(places(lint_text("unreachable-data", R"(<ir_version: 10, opset_import: ["" : 21, "mine" : 1]>
+    g (float[2] x) => (float[2] y) { y = mine.f (x) }
+    <domain: "mine", opset_import: ["" : 21]> f (x) => (y) { y = Relu (x) }
+    <domain: "mine", opset_import: ["" : 21]> hidden (x) => (y) { y = Relu (x) })")),
+              ElementsAre("hidden"));
+}
+
+TEST(Lints, SloppyFile) {
+  GraphParts p{.nodes = {node("Relu", {"x"}, {"y"})}};
+  EXPECT_THAT(lint_bytes("sloppy-file", model(graph(p)).str()), IsEmpty());
+  p.name = "";
+  const auto found = lint_bytes("sloppy-file", model(graph(p)).str());
+  ASSERT_THAT(found, SizeIs(1));
+  EXPECT_THAT(found[0].text, HasSubstr("the graph has no name"));
+}
+
+TEST(Lints, OverridableWeights) {
+  const auto with = [](size_t count) {
+    GraphParts p{
+        .nodes = {node("Add", {"x", "w"}, {"y"})},
+        .initializers = {raw_tensor("w", 1, {static_cast<int64_t>(count)}, std::string(4 * count, '\1'))},
+        .inputs = {value("x"), value("w")}};
+    return model(graph(p)).str();
+  };
+  EXPECT_THAT(places(lint_bytes("overridable-weights", with(1000))), ElementsAre("w"));
+  EXPECT_THAT(lint_bytes("overridable-weights", with(2)), IsEmpty());
 }
 
 TEST(Lints, UnusedInitializer) {

@@ -1,0 +1,10 @@
+# kernel_tables.inc: the tables of passes/core/targets (which runtime has which kernels) as text in the library.
+file(GLOB kernel_tables CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/passes/core/targets/*.txt)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${kernel_tables})
+set(kernel_table_lines)
+foreach(table IN LISTS kernel_tables)
+  get_filename_component(name ${table} NAME_WE)
+  file(READ ${table} text)
+  string(APPEND kernel_table_lines "    {\"${name}\", R\"table(${text})table\"},\n")
+endforeach()
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/kernel_tables.inc CONTENT "${kernel_table_lines}" @ONLY)
