@@ -118,7 +118,7 @@ class Search {
     if (budget_.max_kl > 0 && !classes_)
       fail_usage("pass 'auto': max-kl wants a model whose output holds scores of classes or of a vocabulary");
     sensitivities(search, tails);
-    set_times(m, sites, layers_);
+    set_times(ctx_.model, original, layers_);
     rest_ = rest_bytes(m);
     front_ = select(0);
     measure_ = [&](const Selection& s) {
@@ -238,11 +238,11 @@ class Search {
   }
 
   // How much worse inputs that were not seen may be than the worst that was seen, as sentences are on
-  // all-MiniLM-L6-v2. Made-up inputs show in full what rounded tables do, and too little of what rounded
-  // products do: they hold none of the tokens that attention rests on.
+  // all-MiniLM-L6-v2. Made-up inputs show more of what rounded tables do (rows do not repeat), and too little
+  // of what rounded products do: they hold none of the tokens that attention rests on.
   double unseen(const Selection& s) const {
     if (has_data()) return 1.5;
-    constexpr double kTables = 1, kProducts = 3.5;
+    constexpr double kTables = 0.7, kProducts = 3.5;
     double tables = 0, products = 0;
     for (size_t i = 0; i < layers_.size(); ++i) (layers_[i].table ? tables : products) += option(s, i).loss;
     return tables + products > 0 ? (kTables * tables + kProducts * products) / (tables + products) : 1;
@@ -251,7 +251,7 @@ class Search {
   bool keeps(size_t at) {
     const Fidelity& f = fidelity(at);
     const double worse = unseen(front_[at]);
-    if (budget_.max_kl > 0 && worse * f.kl > budget_.max_kl) return false;
+    if (budget_.max_kl > 0 && std::max(worse, 1.0) * f.kl > budget_.max_kl) return false;
     return budget_.min_cosine <= 0 || worse * (1 - f.min_cosine) <= 1 - budget_.min_cosine;
   }
 
