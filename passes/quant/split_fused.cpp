@@ -93,7 +93,8 @@ void split_fused_weights(PassContext& ctx, const SplitOptions& options) {
   for (const GraphId g : nested_graphs(ctx.model, ctx.model.main()))
     for (const NodeId n : ctx.model.nodes(g)) {
       if (ctx.out_of_fuel()) return;
-      if (options.attention && ctx.model[n].is("Attention", kContrib)) split_attention(ctx, options, n);
+      const bool wanted = options.attention && (!options.which || options.which(n));
+      if (wanted && ctx.model[n].is("Attention", kContrib)) split_attention(ctx, options, n);
       if (options.embeddings && ctx.model[n].is("EmbedLayerNormalization", kContrib))
         split_embed_layer_norm(ctx, options, n);
     }

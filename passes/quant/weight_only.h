@@ -33,6 +33,7 @@ void quantize_weights(PassContext& ctx, const WeightOnlyOptions& options);
 struct SplitOptions {
   int64_t min_elements = 4096;
   bool embeddings = true, attention = true;
+  std::function<bool(NodeId)> which = {};  // of the attention nodes; empty: all
 };
 void split_fused_weights(PassContext& ctx, const SplitOptions& options);
 

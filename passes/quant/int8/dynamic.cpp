@@ -18,8 +18,7 @@ namespace {
 constexpr const char* kContrib = "com.microsoft";
 
 // Both sides differ by the rounding: a step of 1/255 of the range of the activations and of 1/127 (reduced:
-// 1/64) of that of each column, which average out over K, and by the correction, made for other inputs than
-// the check's. A wrong layout gives an unrelated matrix.
+// 1/64) of that of each column, which average out over K. A wrong layout gives an unrelated matrix.
 constexpr double kPatchTolerance = 0.25;
 
 struct Stored {
@@ -78,16 +77,9 @@ class Dynamic {
         if (!ctx_.settings.target.has(kContrib, op, DType::F32))
           return stay(fmt::format("target {} has no {}; use form=standard", ctx_.settings.target.name(), op));
     if (!is_attention(m_, s)) return true;
-    const Node& n = m_[s.node];
     if (!contrib()) return stay("QAttention is not standard");
-    if (t != DType::F32) return stay("QAttention of half floats has no kernel");
-    if (!s.bias || m_.constant(s.bias) == nullptr) return stay("its bias is not a constant");
-    if (n.input(4) || n.output(1)) return stay("it keeps a cache");
-    if (n.input(5)) return stay("QAttention takes no bias of the scores");
-    if (n.attrs.has("qkv_hidden_sizes") || s.n() % 3 != 0)
-      return stay("queries, keys and values differ in size");
-    if (n.attrs.i("do_rotary", 0) != 0) return stay("it rotates inside");
-    return true;
+    const std::string why = attention_refusal(ctx_, s.node);
+    return why.empty() || stay(why);
   }
 
   // The constant behind a site's weight and, through its Transpose, what the node reads.
@@ -137,26 +129,32 @@ class Dynamic {
     return &(stored_[key] = std::move(out));
   }
 
-  // The bias, with the mean error of the output taken back; none if there is nothing to add.
-  ValueId bias(Builder& b, const WeightSite& s, const Stored& q) const {
+  // What rounding takes from the mean of each output; empty if that is not known.
+  std::vector<double> lost(const WeightSite& s, const Stored& q) const {
     const auto it = stats_.find(s.input);
-    if (it == stats_.end() || it->second.k != s.k()) return s.bias;
+    if (it == stats_.end() || it->second.k != s.k()) return {};
     const ChannelStats& x = it->second;
     const Tensor w = convert(s.weight->aligned(), DType::F32), back = dequantize_bytes(q.bytes);
     const int64_t k = s.k(), n = s.n();
-    std::vector<double> lost(static_cast<size_t>(n));
+    std::vector<double> sum(static_cast<size_t>(n));
     const auto a = w.data<float>(), c = back.data<float>();
     for (int64_t i = 0; i < k; ++i)
       for (int64_t j = 0; j < n; ++j)
-        lost[static_cast<size_t>(j)] +=
+        sum[static_cast<size_t>(j)] +=
             x.mean[static_cast<size_t>(i)] * a[static_cast<size_t>(s.transposed ? j * k + i : i * n + j)] -
             x.rounded[static_cast<size_t>(i)] * c[static_cast<size_t>(i * n + j)];
-    Tensor sum = Tensor::uninitialized(DType::F32, {n});
-    for (int64_t j = 0; j < n; ++j)
-      sum.mutable_data<float>()[static_cast<size_t>(j)] = static_cast<float>(
-          lost[static_cast<size_t>(j)] + (s.bias ? m_.constant(s.bias)->as_double(j) : 0.0));
-    const std::string name = s.bias ? m_[s.bias].name : m_[s.stored].name + "_bias";
-    return b.constant(convert(sum, s.weight->dtype), name + "_corrected");
+    return sum;
+  }
+
+  // As float32, with something added; zeros where the site has none.
+  Tensor bias(const WeightSite& s, const std::vector<double>& more) const {
+    Tensor sum = Tensor::uninitialized(DType::F32, {s.n()});
+    for (int64_t j = 0; j < s.n(); ++j) {
+      const double had = s.bias ? m_.constant(s.bias)->as_double(j) : 0;
+      sum.mutable_data<float>()[static_cast<size_t>(j)] =
+          static_cast<float>(had + (more.empty() ? 0 : more[static_cast<size_t>(j)]));
+    }
+    return sum;
   }
 
   // What the site reads now: an earlier rewrite may have replaced what it read when it was found.
@@ -187,7 +185,6 @@ class Dynamic {
   ValueId product(Builder& b, const WeightSite& s, const Stored& q, ValueId bias,
                   std::vector<NodeId>& context) {
     const DType t = s.weight->dtype;
-    if (bias && t != DType::F32) bias = b.constant(convert(*m_.constant(bias), DType::F32), m_[bias].name);
     ValueId y;
     if (contrib() && readers_.at({s.input, m_[s.node].parent}) == 1) {
       std::vector<ValueId> in = {as_float(b, input(s)), q.codes, q.scales, q.zero_points, bias};
@@ -233,10 +230,15 @@ class Dynamic {
     const Stored* q = quantize(b, s, key);
     if (q == nullptr) return b.discard();
     std::vector<NodeId> context;
-    const ValueId own = m_[s.node].in[1], corrected = bias(b, s, *q);
+    const ValueId own = m_[s.node].in[1];
+    const std::vector<double> more = lost(s, *q);
+    const bool wide = s.weight->dtype == DType::F32;
+    ValueId held = s.bias;  // float32, as the kernels on bytes want it
+    if (!more.empty() || (s.bias && !wide))
+      held = b.constant(bias(s, {}), s.bias ? m_[s.bias].name : m_[s.stored].name + "_bias");
+    const size_t bytes = q->bytes.codes.byte_size() + q->bytes.scales.byte_size();
     const ValueId y =
-        is_attention(m_, s) ? attention(b, s, *q, corrected, context) : product(b, s, *q, corrected, context);
-    const auto size = q->bytes.codes.byte_size() + q->bytes.scales.byte_size();
+        is_attention(m_, s) ? attention(b, s, *q, held, context) : product(b, s, *q, held, context);
     const bool done = ctx_.commit(b, {.rule = is_attention(m_, s) ? "dynamic-attention" : "dynamic-matmul",
                                       .root = m_[s.result].def,
                                       .taken = s.taken,
@@ -244,8 +246,10 @@ class Dynamic {
                                       .replace = {{s.result, y}},
                                       .tolerance = kPatchTolerance,
                                       .what = fmt::format("8 bits: {} -> {} bytes, relative error {:.4f}",
-                                                          s.weight->byte_size(), size, q->bytes.rms_error)});
+                                                          s.weight->byte_size(), bytes, q->bytes.rms_error)});
     if (done) {
+      // The correction is for the inputs of the model: the check knows others.
+      if (!more.empty()) m_.set_constant(held, std::make_shared<const Tensor>(bias(s, more)));
       originals_.insert(originals_.end(), {s.stored, own, s.bias});
       return;
     }
@@ -265,6 +269,22 @@ class Dynamic {
 };
 
 }  // namespace
+
+std::string attention_refusal(const PassContext& ctx, NodeId attention) {
+  const Model& m = ctx.model;
+  const Node& n = m[attention];
+  const Tensor* w = n.input(1) ? m.constant(n.in[1]) : nullptr;
+  if (w == nullptr || w->rank() != 2) return "its weight is not a constant";
+  if (!ctx.settings.target.has(kContrib, "QAttention", DType::F32)) return "the target has no QAttention";
+  if (w->dtype != DType::F32) return "QAttention of half floats has no kernel";
+  if (!n.input(2) || m.constant(n.in[2]) == nullptr) return "its bias is not a constant";
+  if (n.input(4) || n.output(1)) return "it keeps a cache";
+  if (n.input(5)) return "QAttention takes no bias of the scores";
+  if (n.attrs.has("qkv_hidden_sizes") || w->dims[1] % 3 != 0)
+    return "queries, keys and values differ in size";
+  if (n.attrs.i("do_rotary", 0) != 0) return "it rotates inside";
+  return {};
+}
 
 void quantize_dynamic(PassContext& ctx, const DynamicOptions& options) { Dynamic(ctx, options).run(); }
 

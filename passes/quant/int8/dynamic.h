@@ -28,6 +28,9 @@ struct DynamicOptions {
 // else still reads in float stays.
 void quantize_dynamic(PassContext& ctx, const DynamicOptions& options);
 
+// Why QAttention cannot stand for a com.microsoft Attention; empty: it can.
+std::string attention_refusal(const PassContext& ctx, NodeId attention);
+
 // Conv as ConvInteger; LSTM as DynamicQuantizeLSTM, GRU and RNN with their weights behind DequantizeLinear.
 void quantize_convolutions(PassContext& ctx, const DynamicOptions& options);
 void quantize_recurrent(PassContext& ctx, const DynamicOptions& options);

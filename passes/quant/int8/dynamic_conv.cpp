@@ -17,7 +17,7 @@ CodedWeight moved_up(CodedWeight w) {
   Tensor codes = Tensor::uninitialized(DType::U8, w.codes.dims);
   for (size_t i = 0; i < codes.byte_size(); ++i)
     codes.mutable_bytes()[i] = w.codes.bytes()[i] ^ std::byte{0x80};
-  w.codes = codes;
+  w.codes = std::move(codes);
   w.zero_points = Tensor::full(DType::U8, {}, 128);
   return w;
 }

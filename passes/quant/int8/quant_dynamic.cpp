@@ -22,8 +22,8 @@ void run(PassContext& ctx, const PassOptions& o) {
   d.correct = o.flag("correct");
   d.data = o.text("data");
   const int64_t least = o.integer("min-elements");
-  const std::string keep = o.text("keep");
-  const std::string embeddings = o.choice("embeddings", kTableBits);
+  const std::string& keep = o.text("keep");
+  const std::string& embeddings = o.choice("embeddings", kTableBits);
   const double power = o.number("smooth");
   if (!(power >= 0 && power <= 1))
     fail_usage("pass 'quant-dynamic': smooth={} is not between 0 and 1", power);
@@ -35,6 +35,10 @@ void run(PassContext& ctx, const PassOptions& o) {
       return fmt::format("the weight has {} elements, fewer than min-elements={}", s.weight->count(), least);
     return {};
   };
+  const auto not_whole = [&](NodeId n) {
+    return d.form != DynamicForm::contrib || !attention_refusal(ctx, n).empty();
+  };
+  split_fused_weights(ctx, {.min_elements = least, .embeddings = false, .which = not_whole});
   if (ctx.settings.target.has_contrib()) split_biases(ctx);
   if (power > 0) smooth_inputs(ctx, {power, d.data, [&](const WeightSite& s) { return d.keep(s).empty(); }});
   quantize_dynamic(ctx, d);

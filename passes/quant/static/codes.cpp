@@ -127,7 +127,7 @@ CodedBias code_bias(const Tensor& bias, double x_scale, const Tensor& weight_sca
     if (!(std::fabs(code) < 2147483648.0)) return {};
     codes.mutable_data<int32_t>()[static_cast<size_t>(i)] = static_cast<int32_t>(code);
   }
-  out.codes = codes;
+  out.codes = std::move(codes);
   return out;
 }
 
