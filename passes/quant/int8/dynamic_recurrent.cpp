@@ -89,7 +89,7 @@ class Recurrent {
   }
 
   // DequantizeLinear has one axis of scales: directions and gates as one.
-  ValueId decoded(Builder& b, const Weight& q, std::string name) const {
+  ValueId decoded(Builder& b, const Weight& q, const std::string& name) const {
     const std::vector<int64_t> dims = q.codes.dims;
     const bool many = o_.format.per_channel;
     const Tensor codes = many ? q.codes.reshaped({dims[0] * dims[1], dims[2]}) : q.codes;

@@ -102,7 +102,7 @@ class Smoother {
     if (!o_.data.empty()) c.data = o_.data;
     c.seed = ctx_.settings.seed;
     auto stats = channel_stats(m_, ctx_.values, wanted, c);
-    if (c.data != "seeded") widen(stats, wanted, c);
+    if (c.data != "seeded") widen(stats, wanted, c, groups[order[0]][0].node);
     for (const ValueId x : order)
       if (const auto it = stats.find(x); it != stats.end() && !ctx_.out_of_fuel())
         smooth(x, groups[x], it->second);
@@ -114,7 +114,7 @@ class Smoother {
   // A few sentences do not make every channel speak up that a vocabulary can: made-up inputs reach more of
   // them.
   void widen(std::map<ValueId, ChannelStats>& stats, const std::map<ValueId, int64_t>& wanted,
-             CalibrationOptions c) {
+             CalibrationOptions c, NodeId site) {
     c.data = "seeded";
     try {
       for (const auto& [v, more] : channel_stats(m_, ctx_.values, wanted, c)) {
@@ -126,7 +126,7 @@ class Smoother {
         }
       }
     } catch (const Error& e) {  // the data is all there is
-      ctx_.missed("smooth", m_[wanted.begin()->first].def, e.what());
+      ctx_.missed("smooth", site, e.what());
     }
   }
 

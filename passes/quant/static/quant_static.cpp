@@ -43,7 +43,7 @@ void run(PassContext& ctx, const PassOptions& o) {
   const double power = o.number("smooth");
   if (!(power >= 0 && power <= 1)) fail_usage("pass 'quant-static': smooth={} is not between 0 and 1", power);
   const int64_t least = o.integer("min-elements");
-  const std::string keep = o.text("keep"), embeddings = o.choice("embeddings", kTableBits);
+  const std::string &keep = o.text("keep"), &embeddings = o.choice("embeddings", kTableBits);
   const Model& m = ctx.model;
   s.keep = [&](NodeId n) -> std::string {
     const ValueId w = m[n].in.size() > 1 ? m[n].in[1] : ValueId{};

@@ -104,7 +104,7 @@ class Static {
     Builder b(m_, ctx_.values, c.node);
     b.require_opset("", version());
     std::vector<ValueId> in = n.in;
-    in[1] = decoded(b, q.codes, q.scales, q.zero_points, axis, m_[w].name);
+    in[1] = decoded(b, q.codes, q.scales, q.zero_points, axis, std::string(m_[w].name));
     const int64_t channels = t.dims[static_cast<size_t>(axis)];
     const bool whole = old_bias != nullptr && old_bias->rank() == 1 && old_bias->dims[0] == channels;
     std::vector<double> lost(static_cast<size_t>(channels));
@@ -188,7 +188,7 @@ class Static {
   }
 
   ValueId decoded(Builder& b, Tensor codes, Tensor scales, Tensor zero_points, int64_t axis,
-                  std::string name) const {
+                  const std::string& name) const {
     const bool many = scales.rank() > 0;
     std::vector<ValueId> in = {b.constant(std::move(codes), name + "_quantized"),
                                b.constant(std::move(scales), name + "_scale")};
