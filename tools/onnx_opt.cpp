@@ -10,6 +10,7 @@
 #include "ir/base/output_file.h"
 #include "ir/base/parallel.h"
 #include "ir/core/walk.h"
+#include "ir/core/spill.h"
 #include "ir/onnx/load.h"
 #include "ir/onnx/save.h"
 #include "ir/ops/infer.h"
@@ -234,6 +235,7 @@ uint64_t optimize(const Options& o, const std::vector<PipelineStep>& steps, cons
     fail_usage("standard output is a terminal, and a model is binary: name a file with -o");
   view::OptReport report;
   report.input = view::describe_file(input, !o.report.empty() || o.json || o.save.provenance);
+  set_spill_folder(output == "-" ? fs::temp_directory_path() : fs::absolute(output).parent_path());
   Model m = load_model(input, {.verify_checksums = o.verify_checksums, .warn = warn});
   report.before = view::measure(m);
   std::optional<Model> before;  // to compare with: shares its tensors

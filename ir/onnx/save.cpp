@@ -66,12 +66,23 @@ void write_stdout(const wire::Writer& out) {
   });
 }
 
+// What is mapped leaves memory once it is written.
+void write_piece(OutputFile& out, std::span<const std::byte> bytes) {
+  constexpr size_t kPart = size_t{16} << 20;
+  while (!bytes.empty()) {
+    const auto part = bytes.first(std::min(bytes.size(), kPart));
+    out.write(part);
+    MappedFile::forget(part);
+    bytes = bytes.subspan(part.size());
+  }
+}
+
 void write_data(OutputFile& out, const DataFile& file) {
   static constexpr std::array<std::byte, 4096> kZeros{};
   for (const DataFile::Piece& p : file.pieces) {
     while (out.size() < p.offset)
       out.write(std::span(kZeros).first(std::min<uint64_t>(kZeros.size(), p.offset - out.size())));
-    out.write(p.bytes);
+    write_piece(out, p.bytes);
   }
 }
 
@@ -141,7 +152,7 @@ void save_model(Model m, const std::filesystem::path& path, const SaveOptions& o
     write_data(outputs.emplace_back(folder / file.name), file);
   }
   OutputFile& model_file = outputs.emplace_back(path);
-  message.pieces([&](wire::Bytes piece) { model_file.write(piece); });
+  message.pieces([&](wire::Bytes piece) { write_piece(model_file, piece); });
   for (OutputFile& file : outputs) file.commit();
   folders.keep();
 }

@@ -135,6 +135,7 @@ class Tester {
     Rng rng(options_.seed, patch_.rule);
     int64_t elements = std::min(options_.max_elements, limit_ / 8);
     for (const ValueId v : plan_.outside) {
+      if (env.contains(v)) continue;
       auto d = seed_value(m_, values_, v, binding, rng, fill, elements, &r.why);
       if (!d) return r;
       elements -= d->tensor() != nullptr ? d->tensor()->count() : 0;
@@ -242,7 +243,8 @@ PatchTestResult test_patch(const Model& m, const ShapeValues& values, const Patc
   std::vector<ValueId> results;
   for (const auto& [from, to] : patch.replace) results.push_back(to);
   const PatchSides sides{plan.old_side, plan.new_side, plan.outside, results};
-  const auto smaller = smaller_sizes(m, values, sides);
+  const auto smaller = options.given.empty() ? smaller_sizes(m, values, sides)
+                                             : std::vector<std::map<int64_t, int64_t>>();
   Tester tester(m, values, patch, options, plan);
   const auto run = [&](const Binding& binding, const Env& given = {}) {
     Run r = tester.run(binding, FloatFill::normal, given);
@@ -266,7 +268,7 @@ PatchTestResult test_patch(const Model& m, const ShapeValues& values, const Patc
       if (agrees()) break;
     }
     // Only agreement counts at smaller sizes: what fails there may need its own.
-    if (!agrees()) r = run(Binding(fill));
+    if (!agrees()) r = run(Binding(fill), options.given);
     if (!r.ran) {
       result.why = r.why;
       continue;

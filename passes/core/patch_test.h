@@ -4,7 +4,9 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 
+#include "ir/ops/datum.h"
 #include "ir/ops/infer_ctx.h"
 #include "passes/core/patch.h"
 
@@ -14,6 +16,9 @@ struct PatchTestOptions {
   uint64_t seed = 0x1a7e;
   int64_t max_elements =
       int64_t{1} << 26;  // of the outside tensors of one run; beyond it the patch is not run
+  // What these values are in the run, constants too: a sample of a weight's columns on both sides. Sizes then
+  // stay as they are.
+  std::unordered_map<ValueId, Datum> given = {};
 };
 
 struct PatchTestResult {

@@ -5,7 +5,9 @@
 #include <cstring>
 #include <vector>
 
+#include "ir/base/mapped_file.h"
 #include "ir/base/parallel.h"
+#include "ir/core/spill.h"
 #include "passes/quant/rounding/tile.h"
 
 namespace lathe {
@@ -17,16 +19,55 @@ struct Error {
 
 LATHE_CLONES void column_errors(const float* values, int64_t rows, const float* scale, const float* zero,
                                 const uint8_t* codes, float* worst, float* squares, float* norm) {
-  for (int64_t c = 0; c < kTileColumns; ++c) worst[c] = squares[c] = norm[c] = 0;
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < kTileColumns; ++c) {
-      const float w = values[r * kTileColumns + c];
-      const float d = w - (static_cast<float>(codes[r * kTileColumns + c]) - zero[c]) * scale[c];
-      const float a = d < 0 ? -d : d;
-      worst[c] = a > worst[c] ? a : worst[c];
-      squares[c] += d * d;
-      norm[c] += w * w;
+  const Floats none = {};
+  for (int64_t c = 0; c < kTileColumns; c += kWide) {
+    Floats step, middle, most = none, error = none, all = none;
+    std::memcpy(&step, scale + c, sizeof step);
+    std::memcpy(&middle, zero + c, sizeof middle);
+    for (int64_t r = 0; r < rows; ++r) {
+      Floats w;
+      Codes code;
+      std::memcpy(&w, values + r * kTileColumns + c, sizeof w);
+      std::memcpy(&code, codes + r * kTileColumns + c, sizeof code);
+      const Floats q = __builtin_convertvector(__builtin_convertvector(code, Ints), Floats);
+      const Floats d = w - (q - middle) * step;
+      const Floats a = d < none ? -d : d;
+      most = a > most ? a : most;
+      error += d * d;
+      all += w * w;
     }
+    std::memcpy(worst + c, &most, sizeof most);
+    std::memcpy(squares + c, &error, sizeof error);
+    std::memcpy(norm + c, &all, sizeof all);
+  }
+}
+
+using Bytes64 = uint8_t __attribute__((vector_size(64)));
+using Bytes8 = uint8_t __attribute__((vector_size(8)));
+using Words8 = uint64_t __attribute__((vector_size(64)));
+
+// Eight bytes of codes of each column, lowest bits first: words[c].
+LATHE_CLONES void pack_words(const uint8_t* codes, int bits, uint64_t* words) {
+  alignas(64) uint8_t packed[8][kTileColumns];
+  const int per_byte = 8 / bits;
+  for (auto& row : packed) {
+    Bytes64 byte = {};
+    for (int j = 0; j < per_byte; ++j, codes += kTileColumns) {
+      Bytes64 code;
+      std::memcpy(&code, codes, sizeof code);
+      byte |= code << (j * bits);
+    }
+    std::memcpy(row, &byte, sizeof byte);
+  }
+  for (int64_t c = 0; c < kTileColumns; c += 8) {
+    Words8 word = {};
+    for (int i = 0; i < 8; ++i) {
+      Bytes8 byte;
+      std::memcpy(&byte, packed[i] + c, sizeof byte);
+      word |= __builtin_convertvector(byte, Words8) << (8 * i);
+    }
+    std::memcpy(words + c, &word, sizeof word);
+  }
 }
 
 float read_float(const std::byte* at, DType t) {
@@ -74,31 +115,41 @@ class Quantizer {
 
   NBitsWeight run() {
     NBitsWeight q;
-    q.codes = Tensor::uninitialized(DType::U8, {n_, blocks_, blob_});
+    const Spill codes = spill(static_cast<size_t>(checked_mul(checked_mul(n_, blocks_), blob_)));
     q.scales = Tensor::uninitialized(s_.scales, {n_, blocks_});
     if (!s_.symmetric)
       q.zero_points = s_.float_zero ? Tensor::uninitialized(s_.scales, {n_, blocks_})
                                     : Tensor::make(DType::U8, {n_, zero_row_});
-    codes_ = q.codes.mutable_bytes().data();
+    codes_ = codes.data;
     scales_ = q.scales.mutable_bytes().data();
     zeros_ = s_.symmetric ? nullptr : q.zero_points.mutable_bytes().data();
     const int64_t tiles = (n_ + kTileColumns - 1) / kTileColumns;
-    std::vector<Error> errors(static_cast<size_t>(tiles));
     const bool feedback = s_.rounding == Rounding::gptq && input_.factor != nullptr;
-    // A tile of columns owns its bytes, zero points too (they are padded by column): no two threads share
-    // one.
-    parallel_for(tiles, 1, [&](int64_t begin, int64_t end) {
+    // In the order of the weight's bytes: by columns where they are stored one after the other, else by rows
+    // of whole blocks. Either way a task owns its bytes: zero points are padded by column, and eight blocks
+    // fill theirs.
+    constexpr int64_t kBlocks = 8;
+    const bool by_rows = !transposed_ && !feedback;
+    const int64_t tasks = by_rows ? (blocks_ + kBlocks - 1) / kBlocks : tiles;
+    std::vector<Error> errors(static_cast<size_t>(tasks));
+    parallel_for(tasks, 1, [&](int64_t begin, int64_t end) {
       Tile tile(s_.block);
-      for (int64_t t = begin; t < end; ++t) {
+      for (int64_t task = begin; task < end; ++task) {
+        Error& error = errors[static_cast<size_t>(task)];
         if (feedback) {
-          whole_columns(tile, t, errors[static_cast<size_t>(t)]);
+          whole_columns(tile, task, error);
           continue;
         }
-        for (int64_t b = 0; b < blocks_; ++b) {
-          load(tile, t, b);
-          round(tile);
-          finish(tile, t, b, errors[static_cast<size_t>(t)]);
-        }
+        const int64_t tile0 = by_rows ? 0 : task, tile1 = by_rows ? tiles : task + 1;
+        const int64_t block0 = by_rows ? task * kBlocks : 0;
+        const int64_t block1 = by_rows ? std::min(blocks_, block0 + kBlocks) : blocks_;
+        for (int64_t t = tile0; t < tile1; ++t)
+          for (int64_t b = block0; b < block1; ++b) {
+            load(tile, t, b);
+            round(tile);
+            finish(tile, t, b, error);
+          }
+        forget(tile0, tile1, block0, block1);
       }
     });
     Error sum;
@@ -111,6 +162,7 @@ class Quantizer {
       fail("the weight has a NaN or an infinity and cannot be quantized");
     if (!std::isfinite(sum.norm) || !std::isfinite(sum.squares))
       fail("the weight has values beyond the range of {} scales", onnx_name(s_.scales));
+    q.codes = codes.tensor(DType::U8, {n_, blocks_, blob_});
     q.max_error = sum.worst;
     q.rms_error = sum.norm > 0 ? std::sqrt(sum.squares / sum.norm) : 0;
     return q;
@@ -121,6 +173,15 @@ class Quantizer {
     for (int64_t i = 0, count = w_.count(); i < count; ++i)
       if (!std::isfinite(read_float(w_.bytes().data() + i * unit_, w_.dtype))) return false;
     return true;
+  }
+
+  // The bytes of the weight that a task has read, if they are a piece of a mapped file.
+  void forget(int64_t tile0, int64_t tile1, int64_t block0, int64_t block1) const {
+    const int64_t row0 = transposed_ ? tile0 * kTileColumns : block0 * s_.block;
+    const int64_t row1 = transposed_ ? std::min(n_, tile1 * kTileColumns) : std::min(k_, block1 * s_.block);
+    const int64_t width = transposed_ ? k_ : n_;
+    MappedFile::forget(w_.bytes().subspan(static_cast<size_t>(row0 * width * unit_),
+                                          static_cast<size_t>((row1 - row0) * width * unit_)));
   }
 
   // Reads block b of the columns of tile t as float; rows beyond K and columns beyond N are zeros.
@@ -134,6 +195,11 @@ class Quantizer {
     if (transposed_) {
       for (int64_t c = 0; c < width; ++c) {
         const std::byte* at = data + ((first + c) * k_ + row0) * unit_;
+        if (unit_ == 4) {
+          for (int64_t r = 0; r < rows; ++r)
+            std::memcpy(&x.values[static_cast<size_t>(r * kTileColumns + c)], at + r * 4, 4);
+          continue;
+        }
         for (int64_t r = 0; r < rows; ++r)
           x.values[static_cast<size_t>(r * kTileColumns + c)] = read_float(at + r * unit_, w_.dtype);
       }
@@ -142,7 +208,9 @@ class Quantizer {
     for (int64_t r = 0; r < rows; ++r) {
       const std::byte* at = data + ((row0 + r) * n_ + first) * unit_;
       float* to = &x.values[static_cast<size_t>(r * kTileColumns)];
-      if (unit_ == 4) {
+      if (unit_ == 4 && width == kTileColumns) {
+        std::memcpy(to, at, sizeof(float) * kTileColumns);
+      } else if (unit_ == 4) {
         std::memcpy(to, at, static_cast<size_t>(width) * 4);
       } else {
         for (int64_t c = 0; c < width; ++c) to[c] = read_float(at + c * unit_, w_.dtype);
@@ -191,20 +259,36 @@ class Quantizer {
       if (step > 0) error.worst = std::max(error.worst, static_cast<double>(worst[c] / step));
       error.squares += squares[c];
       error.norm += norm[c];
-      store(x, first + c, b, c);
+    }
+    store_codes(x, first, width, b);
+    for (int64_t c = 0; c < width; ++c) store_scale(x, first + c, b, c);
+  }
+
+  void store_codes(const Tile& x, int64_t first, int64_t width, int64_t b) {
+    constexpr int64_t kWord = 8;
+    const int per_byte = 8 / s_.bits;
+    if (blob_ % kWord != 0) {  // 2 bits in blocks of 16
+      for (int64_t c = 0; c < width; ++c) {
+        const uint8_t* code = x.codes.data() + c;
+        for (int64_t i = 0; i < blob_; ++i) {
+          unsigned byte = 0;
+          for (int j = 0; j < per_byte; ++j)
+            byte |= static_cast<unsigned>(code[(i * per_byte + j) * kTileColumns]) << (j * s_.bits);
+          codes_[((first + c) * blocks_ + b) * blob_ + i] = static_cast<std::byte>(byte);
+        }
+      }
+      return;
+    }
+    uint64_t words[kTileColumns];
+    for (int64_t i = 0; i < blob_; i += kWord) {
+      pack_words(x.codes.data() + i * per_byte * kTileColumns, s_.bits, words);
+      for (int64_t c = 0; c < width; ++c)
+        std::memcpy(codes_ + ((first + c) * blocks_ + b) * blob_ + i, &words[c], kWord);
     }
   }
 
-  void store(const Tile& x, int64_t n, int64_t b, int64_t c) {
-    std::byte* out = codes_ + (n * blocks_ + b) * blob_;
+  void store_scale(const Tile& x, int64_t n, int64_t b, int64_t c) {
     const int per_byte = 8 / s_.bits;
-    const uint8_t* code = x.codes.data() + c;
-    for (int64_t i = 0; i < blob_; ++i) {
-      unsigned byte = 0;
-      for (int j = 0; j < per_byte; ++j)
-        byte |= static_cast<unsigned>(code[(i * per_byte + j) * kTileColumns]) << (j * s_.bits);
-      out[i] = static_cast<std::byte>(byte);
-    }
     const int64_t at = n * blocks_ + b;
     write_float(scales_, at, s_.scales, x.scale[c]);
     if (zeros_ == nullptr) return;

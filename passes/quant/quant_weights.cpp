@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "passes/all_passes.h"
+#include "passes/quant/expand_quantized.h"
 #include "passes/quant/weight_only.h"
 
 namespace lathe {
@@ -68,6 +69,7 @@ void run(PassContext& ctx, const PassOptions& o, int bits) {
       return embeddings == "false" ? SiteChoice{} : SiteChoice{table, {}};
     return {s, {}};
   };
+  if (o.flag("requantize")) expand_quantized(ctx);
   split_fused_weights(ctx, {.min_elements = least, .embeddings = embeddings != "false"});
   quantize_weights(ctx, w);
 }
@@ -89,6 +91,7 @@ PassDef make(const Defaults& d) {
       {"embeddings", "bits of embedding tables (2, 4, 8); rows: int8 with a scale a row; true, false",
        d.embeddings},
       {"embedding-block", "values of a table row that share a scale", d.embedding_block},
+      {"requantize", "weights that are quantized already too (from what they have become)", "false"},
       {"min-elements", "leave smaller weights alone", "4096"},
       {"accuracy-level", "onnxruntime's accuracy_level: 0 unset, 1 float32, 4 int8 activations", "0"}};
   const int bits = d.bits;

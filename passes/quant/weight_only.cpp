@@ -8,12 +8,14 @@
 #include <tuple>
 
 #include "ir/ops/convert.h"
+#include "passes/core/patch_test.h"
 #include "passes/quant/calibrate.h"
 #include "passes/quant/layout.h"
 #include "passes/quant/nbits.h"
 #include "passes/quant/policy.h"
 #include "passes/quant/rounding/awq.h"
 #include "passes/quant/weight_records.h"
+#include "passes/quant/sample.h"
 
 namespace lathe {
 namespace {
@@ -60,9 +62,13 @@ class WeightOnly {
         (sites_[i].kind == WeightSite::Kind::table ? g.table : g.product) = true;
       }
     for (auto& [bytes, g] : groups_) tie(g);
-    capture();
-    for (size_t i = 0; i < sites_.size(); ++i)
-      if (schemes_[i] && !ctx_.out_of_fuel()) replace(i);
+    for (size_t i = 0; i < sites_.size() && !original_; ++i)
+      if (wants_inputs(i)) original_ = m_;
+    for (size_t i = 0; i < sites_.size(); ++i) {
+      if (!schemes_[i] || ctx_.out_of_fuel()) continue;
+      capture(i);
+      replace(i);
+    }
     for (const ValueId v : originals_)  // the float weights that nothing reads any more
       if (!m_[v].erased && m_[v].uses.empty() && m_.is_initializer(v)) m_.erase_initializer(v);
     ctx_.findings.weights = std::move(records_);
@@ -176,22 +182,39 @@ class WeightOnly {
     for (const size_t i : g.sites) schemes_[i] = s;
   }
 
-  // Runs the model once for all that need to know their inputs.
-  void capture() {
-    std::vector<ValueId> wanted;
+  // Does rounding this weight ask for its inputs, and for all of their second moments?
+  bool wants_inputs(size_t i) const {
+    if (!schemes_[i] || sites_[i].kind != WeightSite::Kind::product) return false;
+    return wants_moments(i) || (schemes_[i]->rounding == Rounding::mse && !o_.data.empty());
+  }
+  bool wants_moments(size_t i) const {
+    return schemes_[i]->rounding == Rounding::gptq || schemes_[i]->rounding == Rounding::awq;
+  }
+
+  // Runs the model as it was for the inputs of site i, and of as many after it as the budget holds second
+  // moments of: layer by layer where all of them would be too much.
+  void capture(size_t i) {
+    if (!wants_inputs(i) || captured_.contains(sites_[i].input)) return;
+    captured_.clear();
+    constexpr int64_t kBudget = int64_t{256} << 20;
+    int64_t bytes = 0;
     CalibrationOptions c;
-    for (size_t i = 0; i < sites_.size(); ++i) {
-      if (!schemes_[i] || sites_[i].kind != WeightSite::Kind::product) continue;
-      const Rounding r = schemes_[i]->rounding;
-      const bool whole = r == Rounding::gptq || r == Rounding::awq;
-      c.gram |= whole;
-      if (whole || (r == Rounding::mse && !o_.data.empty())) wanted.push_back(sites_[i].input);
-    }
-    if (wanted.empty()) return;
     if (!o_.data.empty()) c.data = o_.data;
     c.shorts = true;
     c.seed = ctx_.settings.seed;
-    stats_ = calibrate(m_, ctx_.values, wanted, c);
+    std::vector<ValueId> wanted;
+    const auto want = [&](size_t j) {
+      if (!wants_inputs(j) || !captured_.insert(sites_[j].input).second) return;
+      wanted.push_back(sites_[j].input);
+      if (wants_moments(j)) {
+        c.gram = true;
+        bytes += sites_[j].k() * sites_[j].k() * int64_t{sizeof(float)};
+      }
+    };
+    for (size_t j = i; j < sites_.size() && (wanted.empty() || bytes < kBudget); ++j)
+      if (wants_inputs(j))
+        for (const size_t together : groups_.at(bytes_of(j)).sites) want(together);
+    stats_ = calibrate(*original_, ctx_.values, wanted, c);
   }
 
   // Statistics of everything that a tensor is multiplied with.
@@ -335,6 +358,69 @@ class WeightOnly {
                        site.weight->byte_size(), q.bytes, q.rms);
   }
 
+  // What the node reads now: an earlier rewrite may have replaced it.
+  ValueId activations(const WeightSite& s) const {
+    return m_[s.node].in[s.kind == WeightSite::Kind::table ? 1 : 0];
+  }
+
+  ValueId rewritten(Builder& b, const WeightSite& s, ValueId x, const Scheme& scheme, const Stored& q) {
+    if (s.kind == WeightSite::Kind::table)
+      return scheme.form == Form::standard ? standard_table(b, s, scheme, q) : table(b, s, scheme, q);
+    return scheme.form == Form::standard ? standard_product(b, s, x, scheme, q) : product(b, s, x, scheme, q);
+  }
+
+  // Runs both sides of a wide product on a sample of its columns. False: that says nothing.
+  bool agrees_on_sample(const WeightSite& s, const Scheme& scheme, const Stored& q) {
+    const std::vector<int64_t> at = sample_columns(s.n());
+    if (s.kind == WeightSite::Kind::table || at.empty()) return false;
+    Builder b(m_, ctx_.values, s.node);
+    const bool conv = s.kind == WeightSite::Kind::conv, standard = scheme.form == Form::standard;
+    // Where N is an axis of what the node reads; behind a Transpose it is the other one.
+    const ValueId own = constant_of(s);
+    const ValueId source = m_.constant(own) != nullptr ? own : m_[m_[own].def].in[0];
+    const Tensor& weight = *m_.constant(source);
+    const int64_t last = weight.rank() - 1;
+    const bool turned = m_[s.node].attrs.i("transB", 0) != 0;
+    const int64_t axis = conv ? 0 : (turned != (source != own)) ? last - 1 : last;
+    PatchTestOptions options{.seed = ctx_.settings.seed};
+    options.given.emplace(source, sampled(weight, axis, at));
+    WeightSite part = s;
+    const auto n = static_cast<int64_t>(at.size());
+    part.weight = std::make_shared<const Tensor>(
+        Tensor::make(s.weight->dtype, s.transposed ? std::vector{n, s.k()} : std::vector{s.k(), n}));
+    if (s.bias) {
+      const Tensor bias = sampled(*m_.constant(s.bias), 0, at);
+      part.bias = b.constant(bias, "sample");
+      options.given.emplace(s.bias, bias);
+    }
+    Stored some;
+    const auto take = [&](ValueId v) {
+      return v ? b.constant(sampled(*m_.constant(v), standard && !conv ? 1 : 0, at), "sample") : v;
+    };
+    some.codes = take(q.codes);
+    some.scales = take(q.scales);
+    some.zero_points = take(q.zero_points);
+    const ValueId y = rewritten(b, part, activations(s), scheme, some);
+    const PatchTestResult test = test_patch(m_, ctx_.values,
+                                            {.rule = rule(s, scheme),
+                                             .root = m_[s.result].def,
+                                             .taken = s.taken,
+                                             .made = b.made(),
+                                             .replace = {{s.result, y}},
+                                             .tolerance = patch_tolerance(scheme)},
+                                            options);
+    b.discard();
+    return test.outcome == PatchTestResult::Outcome::equal;
+  }
+
+  bool commit(Builder& b, Patch patch, bool checked) {
+    const Verify asked = ctx_.settings.verify;
+    if (checked) ctx_.settings.verify = Verify::off;
+    const bool done = ctx_.commit(b, std::move(patch));
+    ctx_.settings.verify = asked;
+    return done;
+  }
+
   void replace(size_t i) {
     const WeightSite& s = sites_[i];
     const Scheme& scheme = *schemes_[i];
@@ -343,26 +429,24 @@ class WeightOnly {
     const size_t known = stored_.size();
     const Stored* q = quantize(b, i, key);
     if (q == nullptr) return b.discard();
-    // An earlier rewrite may have replaced what it read when it was found.
-    ValueId y, x = m_[s.node].in[s.kind == WeightSite::Kind::table ? 1 : 0];
+    ValueId x = activations(s);
     Scaled* scaled = awq_of(i);
     const ValueId divided_before = scaled != nullptr ? scaled->value : ValueId{};
     if (scaled != nullptr) x = divided(b, s, x, *scaled);
     std::vector<NodeId> context;  // the division that an earlier site of the same input has placed
     if (divided_before) context.push_back(m_[divided_before].def);
-    if (s.kind == WeightSite::Kind::table)
-      y = scheme.form == Form::standard ? standard_table(b, s, scheme, *q) : table(b, s, scheme, *q);
-    else
-      y = scheme.form == Form::standard ? standard_product(b, s, x, scheme, *q)
-                                        : product(b, s, x, scheme, *q);
+    const bool checked = ctx_.settings.verify != Verify::off && scaled == nullptr && agrees_on_sample(s, scheme, *q);
+    const ValueId y = rewritten(b, s, x, scheme, *q);
     const ValueId original = s.stored, own = constant_of(s);
-    const bool done = ctx_.commit(b, {.rule = rule(s, scheme),
-                                      .root = m_[s.result].def,
-                                      .taken = s.taken,
-                                      .context = context,
-                                      .replace = {{s.result, y}},
-                                      .tolerance = patch_tolerance(scheme),
-                                      .what = became(s, scheme, *q)});
+    const bool done = commit(b,
+                             {.rule = rule(s, scheme),
+                              .root = m_[s.result].def,
+                              .taken = s.taken,
+                              .context = context,
+                              .replace = {{s.result, y}},
+                              .tolerance = patch_tolerance(scheme),
+                              .what = became(s, scheme, *q)},
+                             checked);
     if (done) {
       originals_.push_back(original);
       originals_.push_back(own);
@@ -396,7 +480,7 @@ class WeightOnly {
   }
 
   ValueId table(Builder& b, const WeightSite& s, const Scheme& scheme, const Stored& q) {
-    std::vector<ValueId> in = {q.codes, s.input, widened(b, q.scales, s.weight->dtype)};
+    std::vector<ValueId> in = {q.codes, activations(s), widened(b, q.scales, s.weight->dtype)};
     if (q.zero_points) in.push_back(q.zero_points);
     return b.op("GatherBlockQuantized", std::move(in),
                 attrs({{"bits", int64_t{scheme.bits}},
@@ -430,7 +514,7 @@ class WeightOnly {
 
   // Rows are picked first, so that only they are dequantized.
   ValueId standard_table(Builder& b, const WeightSite& s, const Scheme& scheme, const Stored& q) {
-    const auto pick = [&](ValueId v) { return v ? b.op("Gather", {v, s.input}) : v; };
+    const auto pick = [&](ValueId v) { return v ? b.op("Gather", {v, activations(s)}) : v; };
     const ValueId codes = pick(q.codes), scales = pick(q.scales), zeros = pick(q.zero_points);
     return dequantized(b, s, scheme, codes, scales, zeros, -1);
   }
@@ -442,6 +526,8 @@ class WeightOnly {
   std::vector<std::optional<Scheme>> schemes_;
   std::vector<WeightRecord> records_;
   std::map<const void*, Group> groups_;  // by the bytes: tensors are immutable, originals stay alive
+  std::optional<Model> original_;  // a snapshot: ids and float weights as they were
+  std::set<ValueId> captured_;     // last
   std::map<ValueId, InputStats> stats_;
   GptqFactor factor_;
   std::vector<ValueId> factor_of_;

@@ -224,6 +224,76 @@ def test_quantized_models_are_left_alone(run, tmp_path):
     assert (tmp_path / "b.onnx").read_bytes() == (tmp_path / "c.onnx").read_bytes()
 
 
+REQUANTIZED = {
+    "product": ("matmul", "quant4{min-elements=100}"),
+    "product with a bias, 8 bits": ("biased", "quant8{symmetric,min-elements=100,scales=float32}"),
+    "table": ("table", "quant4{min-elements=100,embeddings=8,embedding-block=32}"),
+    "standard": ("matmul", "quant8{form=standard,min-elements=100}"),
+}
+
+
+@pytest.mark.parametrize("case", REQUANTIZED)
+def test_quantized_models_are_requantized_when_asked(run, tmp_path, case):
+    """From 8 or 4 bits to 8 in another block: what was rounded is the weight now."""
+    spelling, first = REQUANTIZED[case]
+    nodes, inits, inputs = CASES[spelling]
+    source = make(tmp_path / "a.onnx", nodes, inits, inputs)
+    feed = FEEDS[id(inputs) if inputs else None]
+    quantize(run, source, tmp_path / "b.onnx", first)
+    quantize(run, tmp_path / "b.onnx", tmp_path / "c.onnx", "quant8{requantize,block=16,embeddings=8,embedding-block=16,min-elements=100}")
+    made = next(n for n in onnx.load(tmp_path / "c.onnx").graph.node if n.op_type in ("MatMulNBits", "GatherBlockQuantized"))
+    assert {a.name: a.i for a in made.attribute}["bits"] == 8 and {a.name: a.i for a in made.attribute}["block_size"] == 16
+    wanted = session(tmp_path / "b.onnx", optimise=False).run(None, feed)[0]
+    assert relative(run_both(run, tmp_path / "c.onnx", feed, tmp_path), wanted) < STEP["quant8"]
+
+
+def test_products_of_products(run, tmp_path):
+    """The input of the second is the result of the first, which is replaced before it."""
+    nodes = [h.make_node("MatMul", ["x", "w"], ["p"]), h.make_node("MatMul", ["p", "v"], ["y"])]
+    source = make(tmp_path / "a.onnx", nodes, {"w": weight(K, N), "v": weight(N, K, seed=1)})
+    wanted = session(source).run(None, FEEDS[None])[0]
+    for options in ("", "rounding=gptq,", "rounding=awq,", "block=64,symmetric,", "block=256,", "block=256,form=standard,"):
+        quantize(run, source, tmp_path / "b.onnx", f"quant4{{{options}min-elements=100}}")
+        assert "MatMul" not in ops(tmp_path / "b.onnx") or "standard" in options
+        assert relative(run_both(run, tmp_path / "b.onnx", FEEDS[None], tmp_path), wanted) < 1.5 * STEP["quant4"]
+
+
+def test_one_tensor_in_two_roles(run, tmp_path):
+    """A square table that is also multiplied with, as it stands and transposed: one set of codes for each layout, no float left."""
+    w = weight(K, K)
+    nodes = [h.make_node("Gather", ["w", "x"], ["e"]), h.make_node("MatMul", ["e", "w"], ["f"]), h.make_node("Transpose", ["w"], ["t"], perm=[1, 0]),
+             h.make_node("MatMul", ["f", "t"], ["y"])]
+    source = make(tmp_path / "a.onnx", nodes, {"w": w}, IDS)
+    quantize(run, source, tmp_path / "b.onnx", "quant4{min-elements=100}")
+    assert not any(t.data_type == T.FLOAT for t in onnx.load(tmp_path / "b.onnx").graph.initializer)
+    feed = {"x": RNG.integers(0, K, (2, ROWS))}
+    assert relative(run_both(run, tmp_path / "b.onnx", feed, tmp_path), session(source).run(None, feed)[0]) < 2 * STEP["quant4"]
+
+
+@pytest.mark.parametrize("weight_value", [np.float32(2), np.full((1,), 2, np.float32), np.full((K,), 0.5, np.float32)])
+def test_scalars_and_vectors_stay(run, tmp_path, weight_value):
+    nodes = [h.make_node("Mul", ["x", "w"], ["y"])] if weight_value.size == 1 else [h.make_node("MatMul", ["x", "w"], ["p"]), h.make_node("Unsqueeze", ["p", "a"], ["y"])]
+    inits = {"w": weight_value} if weight_value.size == 1 else {"w": weight_value, "a": np.array([-1])}
+    source = make(tmp_path / "a.onnx", nodes, inits)
+    quantize(run, source, tmp_path / "b.onnx", "quant4{min-elements=0}")
+    assert not {"MatMulNBits", "GatherBlockQuantized"} & set(ops(tmp_path / "b.onnx"))
+
+
+def test_wide_products_are_checked_on_a_sample(run, tmp_path):
+    """Some columns of many: every form, a bias, a transposed weight, a Conv."""
+    wide = 700
+    for nodes, inits, inputs in ((CASES["biased"][0], {"w": weight(K, wide), "b": weight(wide)}, None),
+                                 (CASES["gemm transposed"][0], {"w": weight(wide, K)}, FLAT), (CASES["transposed"][0], {"w": weight(wide, K)}, None),
+                                 (CASES["conv"][0], {"w": weight(wide, K, 1, 1), "b": weight(wide)}, IMAGE)):
+        source = make(tmp_path / "a.onnx", nodes, inits, inputs)
+        feed = FEEDS[id(inputs) if inputs else None]
+        wanted = session(source).run(None, feed)[0]
+        for options in ("", "form=standard,", "form=standard,symmetric,"):
+            quantize(run, source, tmp_path / "b.onnx", f"quant4{{{options}min-elements=100}}")
+            assert {"MatMulNBits", "DequantizeLinear"} & set(ops(tmp_path / "b.onnx"))
+            assert relative(run_both(run, tmp_path / "b.onnx", feed, tmp_path), wanted) < STEP["quant4"]
+
+
 @pytest.mark.parametrize("options, word", [("block=24", "block"), ("rounding=best", "rounding"), ("damping=-1", "damping"),
                                            ("form=odd", "form"), ("embeddings=3", "embeddings")])
 def test_bad_options_are_usage_errors(run, tmp_path, options, word):

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/base/mapped_file.h"
+#include "ir/core/spill.h"
 #include "ir/ops/convert.h"
 
 namespace lathe {
@@ -66,7 +68,8 @@ std::pair<int64_t, int64_t> HalfValues::fold_constants() {
       if (m_[twin].erased) continue;
       if (!half) {
         const TensorPtr t = m_.constant_ptr(v);
-        Tensor narrow = half_constant(*t, kind_);
+        Tensor narrow = spilled(half_constant(*t, kind_));
+        MappedFile::forget(t->bytes());
         before += static_cast<int64_t>(t->byte_size());
         after += static_cast<int64_t>(narrow.byte_size());
         half = m_.add_initializer(m_[v].graph, std::move(narrow), m_.unique_name(m_[v].name + "_half"));

@@ -3,32 +3,35 @@
 // 2022; the grid is that of GPTQ's `mse` option), and for the codes of each the scale is refitted by least
 // squares, as k-quants do. Errors count by the importance of their row where it is known.
 #include <algorithm>
+#include <cstring>
 
 #include "passes/quant/rounding/tile.h"
 
 namespace lathe {
 namespace {
 
-// Sums over a column for codes q of (scale, zero): e = q - zero, num = sum w e v, den = sum w e e. Without
-// the promise that nothing overlaps g++ -O2 leaves the loops scalar.
-LATHE_CLONES void fit(const float* __restrict values, const float* __restrict importance, int64_t rows,
-                      const float* __restrict inverse, const float* __restrict zero, float top,
-                      float* __restrict num, float* __restrict den) {
-  for (int64_t c = 0; c < kTileColumns; ++c) num[c] = den[c] = 0;
-  for (int64_t r = 0; r < rows; ++r) {
-    const float* row = values + r * kTileColumns;
-    const float w = importance != nullptr ? importance[r] : 1.0f;
-    for (int64_t c = 0; c < kTileColumns; ++c) {
-      float x = row[c] * inverse[c] + zero[c];
-      x = x > 0 ? x : 0;
-      x = x < top ? x : top;
-      // x is in [0, top], and lround would keep the loop scalar.
-      const float code =
-          static_cast<float>(static_cast<int32_t>(x + 0.5f));  // NOLINT(bugprone-incorrect-roundings)
-      const float e = code - zero[c], we = w * e;
-      num[c] += we * row[c];
-      den[c] += we * e;
+// Sums over a column for codes q of (scale, zero): e = q - zero, num = sum w e v, den = sum w e e.
+LATHE_CLONES void fit(const float* values, const float* importance, int64_t rows, const float* inverse,
+                      const float* zero, float top, float* num, float* den) {
+  const Floats none = {};
+  const Floats most = none + top, half = none + 0.5f;
+  for (int64_t c = 0; c < kTileColumns; c += kWide) {
+    Floats by, middle, above = none, below = none;
+    std::memcpy(&by, inverse + c, sizeof by);
+    std::memcpy(&middle, zero + c, sizeof middle);
+    for (int64_t r = 0; r < rows; ++r) {
+      Floats v;
+      std::memcpy(&v, values + r * kTileColumns + c, sizeof v);
+      Floats x = v * by + middle;
+      x = x > none ? x : none;
+      x = x < most ? x : most;
+      const Floats e = __builtin_convertvector(__builtin_convertvector(x + half, Ints), Floats) - middle;
+      const Floats we = importance != nullptr ? e * importance[r] : e;
+      above += we * v;
+      below += we * e;
     }
+    std::memcpy(num + c, &above, sizeof above);
+    std::memcpy(den + c, &below, sizeof below);
   }
 }
 
@@ -96,10 +99,13 @@ void round_mse(Tile& t, const Scheme& s) {
         } else {
           const float bottom = std::min(low[c], 0.0f), span = std::max(high[c], 0.0f) - bottom;
           scale[c] = f * span / top;
-          const float z = scale[c] != 0 ? -bottom * f / scale[c] : 0;
-          zero[c] = std::clamp(s.float_zero ? stored_scale(s, z) : std::round(z), 0.0f, top);
+          const float z = scale[c] != 0 ? -bottom * f / scale[c] : 0;  // not negative
+          const float whole = std::trunc(z);
+          zero[c] = s.float_zero ? z : whole + (z - whole >= 0.5f ? 1.0f : 0.0f);
         }
       }
+      if (s.float_zero && !s.symmetric) store_scales(s, zero);
+      for (int64_t c = 0; c < kTileColumns; ++c) zero[c] = std::clamp(zero[c], 0.0f, top);
       if (i == 0) widest = scale;
       search.consider(scale, zero);
       if (!s.symmetric) break;

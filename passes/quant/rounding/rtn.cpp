@@ -1,36 +1,65 @@
 // Round to nearest as onnxruntime's own quantizer does it (mlas/lib/q4_dq.cpp): the scale spans the block's
 // extremes, a product with the float32 reciprocal, halves away from zero. Equal settings give equal bytes.
 #include <algorithm>
+#include <cstring>
 
+#include "ir/ops/half_rows.h"
 #include "passes/quant/rounding/tile.h"
 
 namespace lathe {
 namespace {
 
 LATHE_CLONES void range(const float* values, int64_t rows, float* low, float* high) {
-  for (int64_t c = 0; c < kTileColumns; ++c) low[c] = high[c] = values[c];
-  for (int64_t r = 1; r < rows; ++r) {
-    const float* row = values + r * kTileColumns;
-    for (int64_t c = 0; c < kTileColumns; ++c) {
-      low[c] = row[c] < low[c] ? row[c] : low[c];
-      high[c] = row[c] > high[c] ? row[c] : high[c];
+  for (int64_t c = 0; c < kTileColumns; c += kWide) {
+    Floats least, most;
+    std::memcpy(&least, values + c, sizeof least);
+    most = least;
+    for (int64_t r = 1; r < rows; ++r) {
+      Floats x;
+      std::memcpy(&x, values + r * kTileColumns + c, sizeof x);
+      least = x < least ? x : least;
+      most = x > most ? x : most;
     }
+    std::memcpy(low + c, &least, sizeof least);
+    std::memcpy(high + c, &most, sizeof most);
   }
 }
 
 // roundf of a non-negative x is trunc(x) + (fraction >= 1/2).
 LATHE_CLONES void encode(const float* values, int64_t rows, const float* inverse, const float* zero,
                          float top, uint8_t* codes) {
-  for (int64_t r = 0; r < rows; ++r) {
-    const float* row = values + r * kTileColumns;
-    uint8_t* out = codes + r * kTileColumns;
-    for (int64_t c = 0; c < kTileColumns; ++c) {
-      float x = row[c] * inverse[c] + zero[c];
-      x = x > 0 ? x : 0;
-      x = x < top ? x : top;
-      const auto whole = static_cast<int32_t>(x);
-      out[c] = static_cast<uint8_t>(whole + (x - static_cast<float>(whole) >= 0.5f ? 1 : 0));
+  const Floats none = {};
+  const Floats most = none + top, half = none + 0.5f;
+  for (int64_t c = 0; c < kTileColumns; c += kWide) {
+    Floats by, middle;
+    std::memcpy(&by, inverse + c, sizeof by);
+    std::memcpy(&middle, zero + c, sizeof middle);
+    for (int64_t r = 0; r < rows; ++r) {
+      Floats x;
+      std::memcpy(&x, values + r * kTileColumns + c, sizeof x);
+      x = x * by + middle;
+      x = x > none ? x : none;
+      x = x < most ? x : most;
+      const Ints whole = __builtin_convertvector(x, Ints);
+      const Ints up = x - __builtin_convertvector(whole, Floats) >= half;  // -1 where true
+      const Codes code = __builtin_convertvector(whole - up, Codes);
+      std::memcpy(codes + r * kTileColumns + c, &code, sizeof code);
     }
+  }
+}
+
+// Scale and zero point of blocks between low and high, zero included.
+LATHE_CLONES void spans(const float* low, const float* high, float top, float* bottom, float* scale) {
+  const Floats none = {};
+  for (int64_t c = 0; c < kTileColumns; c += kWide) {
+    Floats least, most;
+    std::memcpy(&least, low + c, sizeof least);
+    std::memcpy(&most, high + c, sizeof most);
+    least = least < none ? least : none;
+    most = most > none ? most : none;
+    const Floats span = (most - least) / (none + top);
+    std::memcpy(bottom + c, &least, sizeof least);
+    std::memcpy(scale + c, &span, sizeof span);
   }
 }
 
@@ -45,21 +74,38 @@ void tile_encode(Tile& t, const Scheme& s, const Lane& scale, const Lane& zero) 
          top_code(s), t.codes.data());
 }
 
+void store_scales(const Scheme& s, Lane& x) {
+  if (s.scales == DType::F16) {
+    Half halves[kTileColumns];
+    narrow_to_halves(x.v, halves, kTileColumns);
+    widen_halves(halves, x.v, kTileColumns);
+  } else if (s.scales == DType::BF16) {
+    for (float& v : x.v) v = stored_scale(s, v);
+  }
+}
+
 void round_nearest(Tile& t, const Scheme& s) {
   Lane low, high;
   tile_range(t, low, high);
   const float top = top_code(s), middle = middle_code(s);
-  for (int64_t c = 0; c < kTileColumns; ++c) {
-    if (s.symmetric) {
+  if (s.symmetric) {
+    for (int64_t c = 0; c < kTileColumns; ++c) {
       const float m = std::fabs(low[c]) > std::fabs(high[c]) ? low[c] : high[c];
-      t.scale[c] = stored_scale(s, m / -middle);
+      t.scale[c] = m / -middle;
       t.zero[c] = middle;
-      continue;
     }
-    const float bottom = std::min(low[c], 0.0f), span = std::max(high[c], 0.0f) - bottom;
-    t.scale[c] = stored_scale(s, span / top);
-    const float zero = t.scale[c] != 0 ? -bottom / t.scale[c] : 0;
-    t.zero[c] = std::clamp(s.float_zero ? stored_scale(s, zero) : std::round(zero), 0.0f, top);
+    store_scales(s, t.scale);
+  } else {
+    Lane bottom;
+    spans(low.v, high.v, top, bottom.v, t.scale.v);
+    store_scales(s, t.scale);
+    for (int64_t c = 0; c < kTileColumns; ++c) {
+      const float zero = t.scale[c] != 0 ? -bottom[c] / t.scale[c] : 0;  // not negative
+      const float whole = std::trunc(zero);
+      t.zero[c] = s.float_zero ? zero : whole + (zero - whole >= 0.5f ? 1.0f : 0.0f);
+    }
+    if (s.float_zero) store_scales(s, t.zero);
+    for (int64_t c = 0; c < kTileColumns; ++c) t.zero[c] = std::clamp(t.zero[c], 0.0f, top);
   }
   tile_encode(t, s, t.scale, t.zero);
 }

@@ -13,6 +13,12 @@ namespace lathe {
 
 inline constexpr int64_t kTileColumns = 64;
 
+// 16 columns: one register of AVX-512, two of AVX2, four of SSE2.
+inline constexpr int64_t kWide = 16;
+using Floats = float __attribute__((vector_size(64)));
+using Ints = int32_t __attribute__((vector_size(64)));
+using Codes = uint8_t __attribute__((vector_size(16)));
+
 // A value per column.
 struct alignas(64) Lane {
   float v[kTileColumns];
@@ -40,6 +46,9 @@ inline float stored_scale(const Scheme& s, float x) {
   if (s.scales == DType::BF16) return static_cast<float>(BFloat16(x));
   return x;
 }
+
+// The same for all columns at once.
+void store_scales(const Scheme& s, Lane& x);
 
 // A subnormal scale has no finite reciprocal: such a block is as good as zero.
 inline float reciprocal(float scale) {
