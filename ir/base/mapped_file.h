@@ -21,7 +21,8 @@ class MappedFile {
   // Maps an already opened descriptor (and closes it).
   static std::shared_ptr<const MappedFile> adopt(int fd, const std::string& name);
   // The same for writing, shared with the file.
-  static std::pair<std::byte*, std::shared_ptr<const MappedFile>> adopt_writable(int fd, const std::string& name);
+  static std::pair<std::byte*, std::shared_ptr<const MappedFile>> adopt_writable(int fd,
+                                                                                 const std::string& name);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;

@@ -243,8 +243,8 @@ PatchTestResult test_patch(const Model& m, const ShapeValues& values, const Patc
   std::vector<ValueId> results;
   for (const auto& [from, to] : patch.replace) results.push_back(to);
   const PatchSides sides{plan.old_side, plan.new_side, plan.outside, results};
-  const auto smaller = options.given.empty() ? smaller_sizes(m, values, sides)
-                                             : std::vector<std::map<int64_t, int64_t>>();
+  const auto smaller =
+      options.given.empty() ? smaller_sizes(m, values, sides) : std::vector<std::map<int64_t, int64_t>>();
   Tester tester(m, values, patch, options, plan);
   const auto run = [&](const Binding& binding, const Env& given = {}) {
     Run r = tester.run(binding, FloatFill::normal, given);

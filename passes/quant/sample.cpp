@@ -30,8 +30,8 @@ Tensor sampled(const Tensor& t, int64_t axis, const std::vector<int64_t>& at) {
       const int64_t from = (o * size + i) * inner;
       if (bits >= 8) {
         const auto unit = static_cast<size_t>(bits / 8);
-        std::memcpy(to + static_cast<size_t>(next) * unit, t.bytes().data() + static_cast<size_t>(from) * unit,
-                    static_cast<size_t>(inner) * unit);
+        std::memcpy(to + static_cast<size_t>(next) * unit,
+                    t.bytes().data() + static_cast<size_t>(from) * unit, static_cast<size_t>(inner) * unit);
       } else {
         for (int64_t k = 0; k < inner; ++k)
           store_packed(to, next + k, bits, packed_code(t.bytes().data(), from + k, bits));

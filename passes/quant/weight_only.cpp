@@ -435,7 +435,8 @@ class WeightOnly {
     if (scaled != nullptr) x = divided(b, s, x, *scaled);
     std::vector<NodeId> context;  // the division that an earlier site of the same input has placed
     if (divided_before) context.push_back(m_[divided_before].def);
-    const bool checked = ctx_.settings.verify != Verify::off && scaled == nullptr && agrees_on_sample(s, scheme, *q);
+    const bool checked =
+        ctx_.settings.verify != Verify::off && scaled == nullptr && agrees_on_sample(s, scheme, *q);
     const ValueId y = rewritten(b, s, x, scheme, *q);
     const ValueId original = s.stored, own = constant_of(s);
     const bool done = commit(b,
@@ -526,8 +527,8 @@ class WeightOnly {
   std::vector<std::optional<Scheme>> schemes_;
   std::vector<WeightRecord> records_;
   std::map<const void*, Group> groups_;  // by the bytes: tensors are immutable, originals stay alive
-  std::optional<Model> original_;  // a snapshot: ids and float weights as they were
-  std::set<ValueId> captured_;     // last
+  std::optional<Model> original_;        // a snapshot: ids and float weights as they were
+  std::set<ValueId> captured_;           // last
   std::map<ValueId, InputStats> stats_;
   GptqFactor factor_;
   std::vector<ValueId> factor_of_;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -222,6 +224,29 @@ def test_quantized_models_are_left_alone(run, tmp_path):
     quantize(run, source, tmp_path / "b.onnx", "quant4{min-elements=100}")
     quantize(run, tmp_path / "b.onnx", tmp_path / "c.onnx", "quant4{min-elements=100}")
     assert (tmp_path / "b.onnx").read_bytes() == (tmp_path / "c.onnx").read_bytes()
+
+
+def test_large_weights_take_little_memory(run, tmp_path):
+    """1.2 GB of float32 in a sparse file: pages that were read go, results go to disk."""
+    rows, width, layers = 20000, 2048, 16
+    inits, at = [], 0
+    for name, dims in [("t", (rows, width)), *((f"w{i}", (width, 4 * width) if i % 2 == 0 else (4 * width, width)) for i in range(layers))]:
+        t = T(name=name, data_type=T.FLOAT, dims=dims, data_location=T.EXTERNAL)
+        for key, value in (("location", "w.data"), ("offset", at), ("length", 4 * dims[0] * dims[1])):
+            t.external_data.add(key=key, value=str(value))
+        at += 4 * dims[0] * dims[1]
+        inits.append(t)
+    with open(tmp_path / "w.data", "wb") as f:
+        f.truncate(at)
+    nodes = [h.make_node("Gather", ["t", "x"], ["h0"]), *(h.make_node("MatMul", [f"h{i}", f"w{i}"], [f"h{i + 1}"]) for i in range(layers))]
+    graph = h.make_graph(nodes, "g", [h.make_tensor_value_info("x", T.INT64, ["b", "n"])],
+                         [h.make_tensor_value_info(f"h{layers}", T.FLOAT, ["b", "n", width])], inits)
+    onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8), tmp_path / "a.onnx")
+    process = subprocess.Popen([run.folder / "onnx-opt", "--passes=quant4{rounding=rtn}", tmp_path / "a.onnx", "-o", tmp_path / "b.onnx", "-q"])
+    _, status, usage = os.wait4(process.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert ops(tmp_path / "b.onnx").count("MatMulNBits") == layers
+    assert at > 1.2e9 and usage.ru_maxrss < 300_000, f"{usage.ru_maxrss} kB"
 
 
 REQUANTIZED = {
