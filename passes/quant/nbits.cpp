@@ -8,6 +8,7 @@
 #include "ir/base/mapped_file.h"
 #include "ir/base/parallel.h"
 #include "ir/core/spill.h"
+#include "ir/ops/half_rows.h"
 #include "passes/quant/rounding/tile.h"
 
 namespace lathe {
@@ -254,14 +255,28 @@ class Quantizer {
     const int64_t first = t * kTileColumns, width = std::min(kTileColumns, n_ - first);
     Lane worst, squares, norm;
     column_errors(x.values.data(), x.rows, x.scale.v, x.zero.v, x.codes.data(), worst.v, squares.v, norm.v);
+    float most = 0, error_sum = 0, norm_sum = 0;
     for (int64_t c = 0; c < width; ++c) {
       const float step = std::fabs(x.scale[c]);
-      if (step > 0) error.worst = std::max(error.worst, static_cast<double>(worst[c] / step));
-      error.squares += squares[c];
-      error.norm += norm[c];
+      if (worst[c] > most * step && step > 0) most = worst[c] / step;
+      error_sum += squares[c];
+      norm_sum += norm[c];
     }
+    error.worst = std::max(error.worst, static_cast<double>(most));
+    error.squares += error_sum;
+    error.norm += norm_sum;
     store_codes(x, first, width, b);
-    for (int64_t c = 0; c < width; ++c) store_scale(x, first + c, b, c);
+    if (s_.scales == DType::F16) {
+      Half halves[kTileColumns];
+      narrow_to_halves(x.scale.v, halves, kTileColumns);
+      for (int64_t c = 0; c < width; ++c)
+        std::memcpy(scales_ + ((first + c) * blocks_ + b) * 2, &halves[c], 2);
+    } else {
+      for (int64_t c = 0; c < width; ++c)
+        write_float(scales_, (first + c) * blocks_ + b, s_.scales, x.scale[c]);
+    }
+    if (zeros_ != nullptr)
+      for (int64_t c = 0; c < width; ++c) store_zero(x, first + c, b, c);
   }
 
   void store_codes(const Tile& x, int64_t first, int64_t width, int64_t b) {
@@ -287,12 +302,9 @@ class Quantizer {
     }
   }
 
-  void store_scale(const Tile& x, int64_t n, int64_t b, int64_t c) {
+  void store_zero(const Tile& x, int64_t n, int64_t b, int64_t c) {
     const int per_byte = 8 / s_.bits;
-    const int64_t at = n * blocks_ + b;
-    write_float(scales_, at, s_.scales, x.scale[c]);
-    if (zeros_ == nullptr) return;
-    if (s_.float_zero) return write_float(zeros_, at, s_.scales, x.zero[c]);
+    if (s_.float_zero) return write_float(zeros_, n * blocks_ + b, s_.scales, x.zero[c]);
     const float zero = x.zero[c] > 0 ? x.zero[c] : 0;  // a NaN here is refused at the end
     zeros_[n * zero_row_ + b / per_byte] |=
         static_cast<std::byte>(static_cast<unsigned>(zero) << (s_.bits * static_cast<int>(b % per_byte)));

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <optional>
 
+#include "ir/base/mapped_file.h"
 #include "ir/core/walk.h"
 
 namespace lathe {
@@ -131,21 +132,42 @@ std::optional<WeightSite> table(const Model& m, NodeId n) {
   return s;
 }
 
+template <class Word>
+bool twins(const std::byte* a, const std::byte* b, int64_t rows, int64_t columns, int64_t first,
+           int64_t last) {
+  constexpr int64_t kSide = 32;
+  const auto at = [](const std::byte* from, int64_t i) {
+    Word w;
+    std::memcpy(&w, from + i * static_cast<int64_t>(sizeof(Word)), sizeof(Word));
+    return w;
+  };
+  for (int64_t i0 = first; i0 < last; i0 += kSide)
+    for (int64_t j0 = 0; j0 < columns; j0 += kSide)
+      for (int64_t i = i0; i < std::min(last, i0 + kSide); ++i)
+        for (int64_t j = j0; j < std::min(columns, j0 + kSide); ++j)
+          if (at(a, i * columns + j) != at(b, j * rows + i)) return false;
+  return true;
+}
+
 // Is a[i, j] == b[j, i] for all of them, bit by bit?
 bool transposed_twins(const Tensor& a, const Tensor& b) {
   if (a.dtype != b.dtype || a.dims[0] != b.dims[1] || a.dims[1] != b.dims[0]) return false;
-  const auto unit = static_cast<int64_t>(bit_width(a.dtype) / 8);
-  if (unit == 0) return false;
+  const int bits = bit_width(a.dtype);
+  if (bits != 16 && bits != 32) return false;
   const std::byte *pa = a.bytes().data(), *pb = b.bytes().data();
-  constexpr int64_t kSide = 32;
-  for (int64_t i0 = 0; i0 < a.dims[0]; i0 += kSide)
-    for (int64_t j0 = 0; j0 < a.dims[1]; j0 += kSide)
-      for (int64_t i = i0; i < std::min(a.dims[0], i0 + kSide); ++i)
-        for (int64_t j = j0; j < std::min(a.dims[1], j0 + kSide); ++j)
-          if (std::memcmp(pa + (i * a.dims[1] + j) * unit, pb + (j * b.dims[1] + i) * unit,
-                          static_cast<size_t>(unit)) != 0)
-            return false;
-  return true;
+  const int64_t rows = a.dims[0], columns = a.dims[1];
+  constexpr int64_t kRows = 2048;  // pages that were compared leave memory after so many
+  bool same = true;
+  for (int64_t first = 0; first < rows && same; first += kRows) {
+    const int64_t last = std::min(rows, first + kRows);
+    same = bits == 16 ? twins<uint16_t>(pa, pb, rows, columns, first, last)
+                      : twins<uint32_t>(pa, pb, rows, columns, first, last);
+    const auto row = static_cast<size_t>(columns * bits / 8);
+    MappedFile::forget(
+        a.bytes().subspan(static_cast<size_t>(first) * row, static_cast<size_t>(last - first) * row));
+    MappedFile::forget(b.bytes());
+  }
+  return same;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "ir/base/mapped_file.h"
 #include "ir/ops/convert.h"
 #include "passes/core/patch_test.h"
 #include "passes/quant/calibrate.h"
@@ -410,6 +411,7 @@ class WeightOnly {
                                              .tolerance = patch_tolerance(scheme)},
                                             options);
     b.discard();
+    MappedFile::forget(weight.bytes());  // columns lie on all of its pages
     return test.outcome == PatchTestResult::Outcome::equal;
   }
 

@@ -249,6 +249,18 @@ def test_large_weights_take_little_memory(run, tmp_path):
     assert at > 1.2e9 and usage.ru_maxrss < 300_000, f"{usage.ru_maxrss} kB"
 
 
+@pytest.mark.parametrize("level", [1, 4])
+@pytest.mark.parametrize("block", [16, 32, 128, 256])
+def test_accuracy_level(run, tmp_path, level, block):
+    """It tells onnxruntime's kernel what to compute in: float32, or int8 activations."""
+    source = make(tmp_path / "a.onnx", *CASES["matmul"][:2])
+    quantize(run, source, tmp_path / "b.onnx", f"quant4{{accuracy-level={level},block={block},min-elements=100}}")
+    node = next(n for n in onnx.load(tmp_path / "b.onnx").graph.node if n.op_type == "MatMulNBits")
+    assert {a.name: a.i for a in node.attribute}["accuracy_level"] == level
+    wanted = session(source).run(None, FEEDS[None])[0]
+    assert relative(session(tmp_path / "b.onnx").run(None, FEEDS[None])[0], wanted) < 1.3 * STEP["quant4"]
+
+
 REQUANTIZED = {
     "product": ("matmul", "quant4{min-elements=100}"),
     "product with a bias, 8 bits": ("biased", "quant8{symmetric,min-elements=100,scales=float32}"),
@@ -400,3 +412,15 @@ def test_products_in_a_row(run, tmp_path):
     assert ops(tmp_path / "b.onnx").count("MatMulNBits") == 2
     wanted = session(source).run(None, FEEDS[None])[0]
     assert relative(run_both(run, tmp_path / "b.onnx", FEEDS[None], tmp_path), wanted) < STEP["quant8"]
+
+
+def test_awq_beats_search(cosines):
+    """With the same 128 values a scale and the same sentences; and plain rounding by more."""
+    awq, search = cosines("quant4{rounding=awq,block=128,data={data}}"), cosines("quant4{block=128,data={data}}")
+    assert awq[0] > search[0] and awq[1] > search[1]
+    assert 1 - awq[0] < 0.8 * (1 - cosines("quant4{rounding=rtn,block=128}")[0])
+
+
+def test_hqq_moves_zero_points(cosines):
+    """It needs no data, and only shows where zero points may lie between codes."""
+    assert cosines("quant4{rounding=hqq,block=32,zero-points=float}")[0] > cosines("quant4{rounding=rtn,block=32,zero-points=float}")[0]

@@ -4,6 +4,7 @@
 // squares, as k-quants do. Errors count by the importance of their row where it is known.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "passes/quant/rounding/tile.h"
 
@@ -35,6 +36,55 @@ LATHE_CLONES void fit(const float* values, const float* importance, int64_t rows
   }
 }
 
+// The scales that fit best, before they are rounded as stored.
+LATHE_CLONES void refit(const float* num, const float* den, float* scale) {
+  const Floats none = {};
+  for (int64_t c = 0; c < kTileColumns; c += kWide) {
+    Floats n, d;
+    std::memcpy(&n, num + c, sizeof n);
+    std::memcpy(&d, den + c, sizeof d);
+    const Floats s = d > none ? n / d : none;
+    std::memcpy(scale + c, &s, sizeof s);
+  }
+}
+
+// Keeps what explains more of its column: sum w v^2 - error.
+LATHE_CLONES void keep_better(const float* num, const float* den, const float* refitted, const float* tried,
+                              float* best, float* scale, float* zero) {
+  const Floats none = {};
+  const Floats most = none + std::numeric_limits<float>::max();
+  for (int64_t c = 0; c < kTileColumns; c += kWide) {
+    Floats n, d, s, z, gain_before, scale_before, zero_before;
+    std::memcpy(&n, num + c, sizeof n);
+    std::memcpy(&d, den + c, sizeof d);
+    std::memcpy(&s, refitted + c, sizeof s);
+    std::memcpy(&z, tried + c, sizeof z);
+    std::memcpy(&gain_before, best + c, sizeof gain_before);
+    std::memcpy(&scale_before, scale + c, sizeof scale_before);
+    std::memcpy(&zero_before, zero + c, sizeof zero_before);
+    const Floats gain = s * (2 * n - s * d);
+    const Ints better = (gain > gain_before) & (s <= most) & (s >= -most);
+    gain_before = better ? gain : gain_before;
+    scale_before = better ? s : scale_before;
+    zero_before = better ? z : zero_before;
+    std::memcpy(best + c, &gain_before, sizeof gain_before);
+    std::memcpy(scale + c, &scale_before, sizeof scale_before);
+    std::memcpy(zero + c, &zero_before, sizeof zero_before);
+  }
+}
+
+LATHE_CLONES void reciprocals(const float* scale, float* inverse) {
+  const Floats none = {};
+  const Floats one = none + 1.0f, most = none + std::numeric_limits<float>::max();
+  for (int64_t c = 0; c < kTileColumns; c += kWide) {
+    Floats s;
+    std::memcpy(&s, scale + c, sizeof s);
+    Floats r = one / s;
+    r = (r <= most) & (r >= -most) ? r : none;
+    std::memcpy(inverse + c, &r, sizeof r);
+  }
+}
+
 class Search {
  public:
   Search(Tile& t, const Scheme& s) : t_(t), s_(s) {
@@ -47,20 +97,12 @@ class Search {
 
   // Tries (scale, zero) for every column and keeps what explains more of it: sum w v^2 - error.
   void consider(const Lane& scale, const Lane& zero) {
-    Lane inverse, num, den;
-    for (int64_t c = 0; c < kTileColumns; ++c) inverse[c] = reciprocal(scale[c]);
+    Lane inverse, num, den, refitted;
+    reciprocals(scale.v, inverse.v);
     fit(t_.values.data(), t_.importance, t_.rows, inverse.v, zero.v, top_code(s_), num.v, den.v);
-    for (int64_t c = 0; c < kTileColumns; ++c) {
-      // The best scale of all, before it is rounded, bounds what the stored one can reach: most candidates
-      // end here.
-      if (!(den[c] > 0) || !(num[c] * num[c] > best_[c] * den[c])) continue;
-      const float refitted = stored_scale(s_, num[c] / den[c]);
-      const float gain = refitted * (2 * num[c] - refitted * den[c]);
-      if (!(gain > best_[c]) || !std::isfinite(refitted)) continue;
-      best_[c] = gain;
-      scale_[c] = refitted;
-      zero_[c] = zero[c];
-    }
+    refit(num.v, den.v, refitted.v);
+    store_scales(s_, refitted);
+    keep_better(num.v, den.v, refitted.v, zero.v, best_.v, scale_.v, zero_.v);
   }
 
   const Lane& scale() const { return scale_; }
@@ -81,9 +123,15 @@ class Search {
 }  // namespace
 
 void round_mse(Tile& t, const Scheme& s) {
-  Lane low, high, scale, zero, widest;
+  Lane low, high, scale, zero, widest, extreme, span, bottom;
   tile_range(t, low, high);
   const float top = top_code(s), middle = middle_code(s);
+  for (int64_t c = 0; c < kTileColumns; ++c) {
+    extreme[c] = (std::fabs(low[c]) > std::fabs(high[c]) ? low[c] : high[c]) / -middle;
+    low[c] = std::min(low[c], 0.0f);
+    span[c] = (std::max(high[c], 0.0f) - low[c]) / top;
+    zero[c] = middle;
+  }
   // How far clipping can pay: the fewer the levels, the further.
   const float least = s.bits == 2 ? 0.3f : s.bits == 4 ? 0.56f : 0.9f;
   constexpr int kSteps = 12;
@@ -91,21 +139,15 @@ void round_mse(Tile& t, const Scheme& s) {
   for (int i = 0; i <= kSteps; ++i) {
     const float f = 1 + (least - 1) * static_cast<float>(i) / kSteps;
     for (const float sign : {1.0f, -1.0f}) {
-      for (int64_t c = 0; c < kTileColumns; ++c) {
-        if (s.symmetric) {
-          const float m = std::fabs(low[c]) > std::fabs(high[c]) ? low[c] : high[c];
-          scale[c] = sign * f * m / -middle;
-          zero[c] = middle;
-        } else {
-          const float bottom = std::min(low[c], 0.0f), span = std::max(high[c], 0.0f) - bottom;
-          scale[c] = f * span / top;
-          const float z = scale[c] != 0 ? -bottom * f / scale[c] : 0;  // not negative
-          const float whole = std::trunc(z);
-          zero[c] = s.float_zero ? z : whole + (z - whole >= 0.5f ? 1.0f : 0.0f);
+      if (s.symmetric) {
+        for (int64_t c = 0; c < kTileColumns; ++c) scale[c] = sign * f * extreme[c];
+      } else {
+        for (int64_t c = 0; c < kTileColumns; ++c) {
+          scale[c] = f * span[c];
+          bottom[c] = f * low[c];
         }
+        round_zeros(s, bottom, scale, zero);
       }
-      if (s.float_zero && !s.symmetric) store_scales(s, zero);
-      for (int64_t c = 0; c < kTileColumns; ++c) zero[c] = std::clamp(zero[c], 0.0f, top);
       if (i == 0) widest = scale;
       search.consider(scale, zero);
       if (!s.symmetric) break;

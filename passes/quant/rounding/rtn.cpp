@@ -63,7 +63,32 @@ LATHE_CLONES void spans(const float* low, const float* high, float top, float* b
   }
 }
 
+// Nearest whole zero points (halves up; they are not negative) of blocks from `bottom` in these steps.
+LATHE_CLONES void whole_zeros(const float* bottom, const float* scale, float top, float* zero) {
+  const Floats none = {};
+  const Floats most = none + top, half = none + 0.5f, one = none + 1.0f;
+  for (int64_t c = 0; c < kTileColumns; c += kWide) {
+    Floats from, step;
+    std::memcpy(&from, bottom + c, sizeof from);
+    std::memcpy(&step, scale + c, sizeof step);
+    Floats z = step != none ? -from / step : none;
+    z = z < most ? z : most;  // before it is cut: an integer may not hold more
+    const Floats whole = __builtin_convertvector(__builtin_convertvector(z, Ints), Floats);
+    z = z - whole >= half ? whole + one : whole;
+    z = z > none ? z : none;
+    std::memcpy(zero + c, &z, sizeof z);
+  }
+}
+
 }  // namespace
+
+void round_zeros(const Scheme& s, const Lane& bottom, const Lane& scale, Lane& zero) {
+  const float top = top_code(s);
+  if (!s.float_zero) return whole_zeros(bottom.v, scale.v, top, zero.v);
+  for (int64_t c = 0; c < kTileColumns; ++c) zero[c] = scale[c] != 0 ? -bottom[c] / scale[c] : 0;
+  store_scales(s, zero);
+  for (int64_t c = 0; c < kTileColumns; ++c) zero[c] = std::clamp(zero[c], 0.0f, top);
+}
 
 void tile_range(const Tile& t, Lane& low, Lane& high) { range(t.values.data(), t.rows, low.v, high.v); }
 
@@ -99,13 +124,7 @@ void round_nearest(Tile& t, const Scheme& s) {
     Lane bottom;
     spans(low.v, high.v, top, bottom.v, t.scale.v);
     store_scales(s, t.scale);
-    for (int64_t c = 0; c < kTileColumns; ++c) {
-      const float zero = t.scale[c] != 0 ? -bottom[c] / t.scale[c] : 0;  // not negative
-      const float whole = std::trunc(zero);
-      t.zero[c] = s.float_zero ? zero : whole + (zero - whole >= 0.5f ? 1.0f : 0.0f);
-    }
-    if (s.float_zero) store_scales(s, t.zero);
-    for (int64_t c = 0; c < kTileColumns; ++c) t.zero[c] = std::clamp(t.zero[c], 0.0f, top);
+    round_zeros(s, bottom, t.scale, t.zero);
   }
   tile_encode(t, s, t.scale, t.zero);
 }

@@ -50,6 +50,9 @@ inline float stored_scale(const Scheme& s, float x) {
 // The same for all columns at once.
 void store_scales(const Scheme& s, Lane& x);
 
+// Zero points of blocks that begin at `bottom` (at most 0): -bottom / scale as the scheme stores it.
+void round_zeros(const Scheme& s, const Lane& bottom, const Lane& scale, Lane& zero);
+
 // A subnormal scale has no finite reciprocal: such a block is as good as zero.
 inline float reciprocal(float scale) {
   const float r = scale != 0 ? 1.0f / scale : 0.0f;
