@@ -117,13 +117,16 @@ class Quantizer {
   NBitsWeight run() {
     NBitsWeight q;
     const Spill codes = spill(static_cast<size_t>(checked_mul(checked_mul(n_, blocks_), blob_)));
-    q.scales = Tensor::uninitialized(s_.scales, {n_, blocks_});
-    if (!s_.symmetric)
-      q.zero_points = s_.float_zero ? Tensor::uninitialized(s_.scales, {n_, blocks_})
-                                    : Tensor::make(DType::U8, {n_, zero_row_});
+    const size_t scale_bytes = static_cast<size_t>(n_ * blocks_) * (s_.scales == DType::F32 ? 4 : 2);
+    const Spill scales = spill(scale_bytes);
+    const size_t zero_bytes = s_.symmetric    ? 0
+                              : s_.float_zero ? scale_bytes
+                                              : static_cast<size_t>(n_ * zero_row_);
+    const Spill zeros = spill(zero_bytes);
+    if (zero_bytes > 0) std::memset(zeros.data, 0, zero_bytes);
     codes_ = codes.data;
-    scales_ = q.scales.mutable_bytes().data();
-    zeros_ = s_.symmetric ? nullptr : q.zero_points.mutable_bytes().data();
+    scales_ = scales.data;
+    zeros_ = zeros.data;
     const int64_t tiles = (n_ + kTileColumns - 1) / kTileColumns;
     const bool feedback = s_.rounding == Rounding::gptq && input_.factor != nullptr;
     // In the order of the weight's bytes: by columns where they are stored one after the other, else by rows
@@ -164,6 +167,9 @@ class Quantizer {
     if (!std::isfinite(sum.norm) || !std::isfinite(sum.squares))
       fail("the weight has values beyond the range of {} scales", onnx_name(s_.scales));
     q.codes = codes.tensor(DType::U8, {n_, blocks_, blob_});
+    q.scales = scales.tensor(s_.scales, {n_, blocks_});
+    if (s_.float_zero && !s_.symmetric) q.zero_points = zeros.tensor(s_.scales, {n_, blocks_});
+    if (!s_.float_zero && !s_.symmetric) q.zero_points = zeros.tensor(DType::U8, {n_, zero_row_});
     q.max_error = sum.worst;
     q.rms_error = sum.norm > 0 ? std::sqrt(sum.squares / sum.norm) : 0;
     return q;

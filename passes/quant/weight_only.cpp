@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "ir/base/mapped_file.h"
+#include "ir/core/spill.h"
 #include "ir/ops/convert.h"
 #include "passes/core/patch_test.h"
 #include "passes/quant/calibrate.h"
@@ -330,9 +331,9 @@ class WeightOnly {
         for (Tensor* t : {&w.codes, &w.scales, &w.zero_points})
           if (t->defined()) *t = t->reshaped({t->dims[0], t->dims[1], 1, 1});
       }
-      out.codes = keep(std::move(w.codes), "codes");
-      out.scales = keep(std::move(w.scales), "scales");
-      out.zero_points = keep(std::move(w.zero_points), "zero_points");
+      out.codes = keep(spilled(w.codes), "codes");
+      out.scales = keep(spilled(w.scales), "scales");
+      out.zero_points = keep(spilled(w.zero_points), "zero_points");
     } else {
       const bool rows = shared || s.kind == WeightSite::Kind::table;
       Tensor codes = rows ? table_codes(q, s.k(), scheme) : std::move(q.codes);
