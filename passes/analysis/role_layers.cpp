@@ -151,26 +151,36 @@ class Numberer {
     r_.blocks.push_back(std::move(block));
   }
 
-  // Sums that close a residual belong to the layer that they close.
+  // Sums that close a residual belong to the layer of the unit that they close; sums of sums, to the later
+  // one's.
   void residuals() {
     for (NodeId n = m_[m_.main()].first; n; n = m_[n].next) {
       NodeRole& role = r_.nodes[n.v];
       if (role.unit >= 0 || role.layer >= 0 || !m_[n].is("Add")) continue;
-      for (const ValueId v : m_[n].in) role.layer = std::max(role.layer, layer_of(v));
+      int32_t of_units = -1, of_others = -1;
+      bool closes = false;
+      for (const ValueId v : m_[n].in) {
+        const NodeId from = origin(v);
+        if (!from) continue;
+        const NodeRole& maker = r_.nodes[from.v];
+        closes = closes || maker.unit >= 0;
+        int32_t& layer = maker.unit >= 0 ? of_units : of_others;
+        layer = std::max(layer, maker.layer);
+      }
+      role.layer = closes ? of_units : of_others;
     }
   }
 
-  // Of the node that makes v, through reshapes and the like.
-  int32_t layer_of(ValueId v) const {
+  // The node that makes v, seen through reshapes and the like.
+  NodeId origin(ValueId v) const {
     constexpr int kSteps = 8;
     for (int i = 0; i < kSteps && v && m_[v].def && m_.constant(v) == nullptr; ++i) {
       const NodeId n = m_[v].def;
-      if (m_.is_hidden(n)) break;
-      if (r_.nodes[n.v].layer >= 0) return r_.nodes[n.v].layer;
-      if (!is_layout(m_[n])) break;
+      if (m_.is_hidden(n)) return {};
+      if (r_.nodes[n.v].unit >= 0 || r_.nodes[n.v].layer >= 0 || !is_layout(m_[n])) return n;
       v = m_[n].input(0);
     }
-    return -1;
+    return {};
   }
 
   const Model& m_;

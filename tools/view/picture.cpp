@@ -186,9 +186,12 @@ class Maker {
     for (size_t i = 1; i < layers.size(); ++i) {
       const std::vector<Slot> other = slots(layers[i].group);
       for (size_t k = 0; k < other.size(); ++k) {
-        // Units of layers with one structure come in the same order; what else is there may differ at the
-        // ends.
-        const Slot* twin = k < first.size() && first[k].key == other[k].key ? &first[k] : nullptr;
+        // Units of layers with one structure come in the same order; of what else is there the first layer,
+        // which others may feed in another way, may have less: counted from the end.
+        const size_t from_end = other.size() - k, at = k < first.size() && other[k].item.is_group() ? k
+                                                       : from_end <= first.size() ? first.size() - from_end
+                                                                                  : first.size();
+        const Slot* twin = at < first.size() && first[at].key == other[k].key ? &first[at] : nullptr;
         for (size_t j = 0; twin == nullptr && j < first.size(); ++j)
           if (first[j].key == other[k].key) twin = &first[j];
         if (twin == nullptr) continue;
@@ -270,8 +273,10 @@ class Maker {
     if (a == kNone || b == kNone || a == b) return;
     if (depth_ < kDepthAll && depth_ >= kDepthUnits) {
       const uint32_t x = drawn_layer(from), y = drawn_layer(to);
-      // From one layer to the next of the same block: the frame says so.
-      if (x != kNone && y != kNone && x != y && groups_[x].parent == groups_[y].parent) return;
+      // From one layer to the next of the same block: the frame says so. Within a layer: the first tells.
+      if (x != kNone && y != kNone && groups_[x].parent == groups_[y].parent &&
+          (x != y || groups_[groups_[x].parent].items.front().group != x))
+        return;
     }
     p_.edges.push_back({a, b, false});
   }

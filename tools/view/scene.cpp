@@ -215,7 +215,7 @@ std::string group_detail(const Scene& s, uint32_t group) {
 }
 
 std::string short_type(const Type& t) {
-  constexpr size_t kDim = 18;
+  constexpr size_t kDim = 26;
   if (!t.known()) return "";
   if (!t.is_tensor() || !t.shape) return cli::shown(t.str(), 48);
   std::string s = std::string(onnx_name(t.dtype)) + "[";
