@@ -9,8 +9,8 @@
 
 #include "ir/base/output_file.h"
 #include "ir/base/parallel.h"
-#include "ir/core/walk.h"
 #include "ir/core/spill.h"
+#include "ir/core/walk.h"
 #include "ir/onnx/load.h"
 #include "ir/onnx/save.h"
 #include "ir/ops/infer.h"

@@ -16,8 +16,8 @@
 #include "passes/quant/nbits.h"
 #include "passes/quant/policy.h"
 #include "passes/quant/rounding/awq.h"
-#include "passes/quant/weight_records.h"
 #include "passes/quant/sample.h"
+#include "passes/quant/weight_records.h"
 
 namespace lathe {
 namespace {
