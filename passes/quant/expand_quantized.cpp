@@ -119,7 +119,14 @@ class Expander {
   std::string name_of(ValueId v) const { return m_[v].name + "_float"; }
 
   void commit(Builder& b, NodeId n, ValueId y) {
-    ctx_.commit(b, {.rule = "requantize", .root = n, .taken = {n}, .replace = {{m_[n].out[0], y}}});
+    std::vector<NodeId> context;  // Casts and Reshapes of constants, without which the codes mean nothing
+    for (const ValueId v : m_[n].in)
+      if (v && m_.constant(v) == nullptr && behind(m_, v)) context.push_back(m_[v].def);
+    ctx_.commit(b, {.rule = "requantize",
+                    .root = n,
+                    .taken = {n},
+                    .context = std::move(context),
+                    .replace = {{m_[n].out[0], y}}});
   }
 
   PassContext& ctx_;

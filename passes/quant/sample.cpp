@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "ir/base/mapped_file.h"
 #include "ir/core/packed.h"
 
 namespace lathe {
@@ -24,8 +25,13 @@ Tensor sampled(const Tensor& t, int64_t axis, const std::vector<int64_t>& at) {
   Tensor out = Tensor::make(t.dtype, dims);
   std::byte* to = out.mutable_bytes().data();
   const int bits = bit_width(t.dtype);
-  int64_t next = 0;
-  for (int64_t o = 0; o < outer; ++o)
+  int64_t next = 0, seen = 0;
+  constexpr int64_t kPart = int64_t{16} << 20;  // of a mapped tensor in memory at a time
+  for (int64_t o = 0; o < outer; ++o) {
+    if (const int64_t now = o * size * inner * bits / 8; now - seen > kPart) {
+      MappedFile::forget(t.bytes().subspan(static_cast<size_t>(seen), static_cast<size_t>(now - seen)));
+      seen = now;
+    }
     for (const int64_t i : at) {
       const int64_t from = (o * size + i) * inner;
       if (bits >= 8) {
@@ -38,6 +44,7 @@ Tensor sampled(const Tensor& t, int64_t axis, const std::vector<int64_t>& at) {
       }
       next += inner;
     }
+  }
   return out;
 }
 
