@@ -234,6 +234,7 @@ TEST(Fuel, EveryPassStopsWithoutIt) {
     const uint64_t hash = structural_hash(n.m);
     PipelineStep step = {p.name, {}};
     if (p.name == "policy") step.options["file"] = "samples/policies/mixed.xml";
+    if (p.name == "auto") step.options["min-cosine"] = "0.99";
     const PipelineReport r = run_pipeline(n.m, {step}, settings);
     EXPECT_EQ(structural_hash(n.m), hash) << p.name;
     EXPECT_FALSE(r.passes.at(0).changed) << p.name;
