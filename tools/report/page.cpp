@@ -184,15 +184,15 @@ std::string to_markdown(const Page& p) {
   for (const Section& s : p.sections) {
     out += fmt::format("\n## {}\n\n", s.title);
     if (!s.rows.empty()) {
-      out += "|";
+      out += '|';
       for (const auto& h : s.head) out += " " + cell(h) + " |";
       out += "\n|";
       for (size_t i = 0; i < s.head.size(); ++i) out += i == 0 ? "---|" : "--:|";
-      out += "\n";
+      out += '\n';
       for (const auto& row : s.rows) {
-        out += "|";
+        out += '|';
         for (const auto& c : row) out += " " + cell(c) + " |";
-        out += "\n";
+        out += '\n';
       }
     }
     if (!s.note.empty()) out += (s.rows.empty() ? "" : "\n") + cell(s.note) + "\n";

@@ -107,13 +107,16 @@ std::string front_svg(const Findings& f, const std::string& title) {
   out += fmt::format("<text x=\"{}\" y=\"24\" font-size=\"15\" font-weight=\"600\">{}</text>\n", kLeft,
                      escaped(title));
   const double step = step_of(x.high - x.low);
-  for (double v = std::ceil(x.low / step) * step; v <= x.high; v += step) {
+  const double first = std::ceil(x.low / step) * step;
+  for (int i = 0; first + i * step <= x.high; ++i) {
+    const double v = first + i * step;
     out += fmt::format("<line x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\" stroke=\"var(--line)\"/>",
                        x.at(v), kTop, kHeight - kBottom);
     out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{:g}</text>\n", x.at(v),
                        kHeight - kBottom + 18, v);
   }
-  for (double e = y.low; e <= y.high; e += 1)
+  for (int i = 0; y.low + i <= y.high; ++i) {
+    const double e = y.low + i;
     for (const double m : {1.0, 2.0, 5.0}) {
       const double v = e + std::log10(m);
       if (v > y.high) break;
@@ -122,6 +125,7 @@ std::string front_svg(const Findings& f, const std::string& title) {
       out += fmt::format("<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{:g}</text>\n", kLeft - 8,
                          y.at(v) + 4, 1 - m * std::pow(10.0, e));
     }
+  }
   out += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">size in MB</text>\n",
                      (kLeft + kWidth - kRight) / 2, kHeight - 18);
   out += fmt::format(

@@ -80,7 +80,7 @@ LATHE_CLONES void reciprocals(const float* scale, float* inverse) {
     Floats s;
     std::memcpy(&s, scale + c, sizeof s);
     Floats r = one / s;
-    r = (r <= most) & (r >= -most) ? r : none;
+    r = ((r <= most) & (r >= -most)) ? r : none;
     std::memcpy(inverse + c, &r, sizeof r);
   }
 }
