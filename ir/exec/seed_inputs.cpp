@@ -113,4 +113,19 @@ std::optional<Datum> seed_value(const Model& m, const ShapeValues& values, Value
   return Datum(std::move(t));
 }
 
+std::optional<std::vector<Datum>> seed_inputs(const Model& m, const ShapeValues& values, Binding& binding,
+                                              Rng& rng, int64_t max_elements, std::string* why) {
+  std::vector<Datum> inputs;
+  for (const ValueId v : m.inputs(m.main())) {
+    if (m.constant(v) != nullptr) {
+      inputs.emplace_back();
+      continue;
+    }
+    auto d = seed_value(m, values, v, binding, rng, FloatFill::normal, max_elements, why);
+    if (!d) return std::nullopt;
+    inputs.push_back(std::move(*d));
+  }
+  return inputs;
+}
+
 }  // namespace lathe

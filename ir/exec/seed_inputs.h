@@ -42,4 +42,8 @@ enum class FloatFill : uint8_t { normal, positive };
 std::optional<Datum> seed_value(const Model& m, const ShapeValues& values, ValueId v, Binding& binding,
                                 Rng& rng, FloatFill fill, int64_t max_elements, std::string* why);
 
+// One for each input of the main graph, in order; none for those that have a default.
+std::optional<std::vector<Datum>> seed_inputs(const Model& m, const ShapeValues& values, Binding& binding,
+                                              Rng& rng, int64_t max_elements, std::string* why);
+
 }  // namespace lathe

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "ir/base/descriptor.h"
 #include "ir/base/error.h"
 #include "ir/base/parse.h"
 #include "ir/base/quote.h"
@@ -47,25 +48,6 @@ std::vector<std::string> components(const std::string& location) {
         quote(location));
   fail("external data {}: {}", quote(location), std::strerror(error));
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-  void reset(int fd) {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = fd;
-  }
-
- private:
-  int fd_;
-};
 
 }  // namespace
 

@@ -31,27 +31,6 @@ struct Header {
   CarriedFields carried;
 };
 
-std::string_view payload_name(uint32_t number) {
-  switch (number) {
-    case field::tensor::float_data:
-      return "float_data";
-    case field::tensor::int32_data:
-      return "int32_data";
-    case field::tensor::string_data:
-      return "string_data";
-    case field::tensor::int64_data:
-      return "int64_data";
-    case field::tensor::double_data:
-      return "double_data";
-    case field::tensor::uint64_data:
-      return "uint64_data";
-    case field::tensor::raw_data:
-      return "raw_data";
-    default:
-      return "external_data";
-  }
-}
-
 Header read_header(Bytes message) {
   Header h;
   Reader reader(message);
@@ -125,6 +104,27 @@ Tensor undefined(DType dtype, std::vector<int64_t> dims) {
 }
 
 }  // namespace
+
+std::string_view payload_name(uint32_t number) {
+  switch (number) {
+    case field::tensor::float_data:
+      return "float_data";
+    case field::tensor::int32_data:
+      return "int32_data";
+    case field::tensor::string_data:
+      return "string_data";
+    case field::tensor::int64_data:
+      return "int64_data";
+    case field::tensor::double_data:
+      return "double_data";
+    case field::tensor::uint64_data:
+      return "uint64_data";
+    case field::tensor::raw_data:
+      return "raw_data";
+    default:
+      return {};
+  }
+}
 
 Tensor decode_tensor(Bytes message, const TensorSource& source) {
   using Form = TensorSpelling::Form;

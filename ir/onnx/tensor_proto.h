@@ -17,6 +17,9 @@ struct TensorSource {
   ExternalData* external = nullptr;  // null: weights that are not in the file stay undefined
 };
 
+// "raw_data", "float_data", ...: the field of TensorProto of that number, if it holds elements; "" otherwise.
+std::string_view payload_name(uint32_t number);
+
 Tensor decode_tensor(wire::Bytes message, const TensorSource& source);
 SparseTensor decode_sparse(wire::Bytes message, const TensorSource& source);
 

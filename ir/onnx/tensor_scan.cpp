@@ -6,6 +6,7 @@
 #include "ir/base/quote.h"
 #include "ir/onnx/fields.h"
 #include "ir/onnx/opset_proto.h"
+#include "ir/onnx/tensor_proto.h"
 
 namespace lathe {
 namespace {
@@ -22,27 +23,6 @@ struct Item {
   Bytes bytes;
   std::string place;
 };
-
-const char* payload(uint32_t number) {
-  switch (number) {
-    case field::tensor::float_data:
-      return "float_data";
-    case field::tensor::int32_data:
-      return "int32_data";
-    case field::tensor::string_data:
-      return "string_data";
-    case field::tensor::int64_data:
-      return "int64_data";
-    case field::tensor::double_data:
-      return "double_data";
-    case field::tensor::uint64_data:
-      return "uint64_data";
-    case field::tensor::raw_data:
-      return "raw_data";
-    default:
-      return nullptr;
-  }
-}
 
 std::string name_of(Bytes message, uint32_t number) {
   Reader reader(message);
@@ -164,7 +144,7 @@ class Scan {
     Reader reader(item.bytes);
     for (Field f; reader.next(f);) {
       const bool bytes = f.type == wire::WireType::bytes;
-      if (const char* p = payload(f.number); p != nullptr && (!bytes || !f.payload.empty())) {
+      if (const auto p = payload_name(f.number); !p.empty() && (!bytes || !f.payload.empty())) {
         if (f.number == field::tensor::raw_data || r.payloads.empty() || r.payloads.back() != p)
           r.payloads.emplace_back(p);
       }

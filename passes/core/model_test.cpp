@@ -37,21 +37,9 @@ void test_model(const Model& before, const Model& after, uint64_t seed) {
   for (const auto fill : {Binding::Fill::primes, Binding::Fill::named_primes, Binding::Fill::ones}) {
     Binding binding(fill);
     Rng rng(seed);
-    std::vector<Datum> inputs;
-    bool made = true;
-    for (const ValueId v : typed.inputs(typed.main())) {
-      if (typed.constant(v) != nullptr) {
-        inputs.emplace_back();
-        continue;
-      }
-      auto d = seed_value(typed, values, v, binding, rng, FloatFill::normal, limit / 8, &why);
-      if (!d) {
-        made = false;
-        break;
-      }
-      inputs.push_back(std::move(*d));
-    }
+    const auto made = seed_inputs(typed, values, binding, rng, limit / 8, &why);
     if (!made) continue;
+    const std::vector<Datum>& inputs = *made;
     std::vector<Datum> want;
     try {
       want = Executor(typed, {.seed = seed, .max_bytes = limit}).run(inputs);

@@ -29,4 +29,12 @@ Cost cost_of(const Model& m) {
   return c;
 }
 
+std::map<std::string, std::pair<size_t, size_t>> changed_ops(const Cost& a, const Cost& b) {
+  std::map<std::string, std::pair<size_t, size_t>> counts;
+  for (const auto& [op, n] : a.ops) counts[op].first = n;
+  for (const auto& [op, n] : b.ops) counts[op].second = n;
+  std::erase_if(counts, [](const auto& c) { return c.second.first == c.second.second; });
+  return counts;
+}
+
 }  // namespace lathe::diff

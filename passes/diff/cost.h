@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "ir/core/model.h"
 
@@ -16,5 +17,7 @@ struct Cost {
 };
 
 Cost cost_of(const Model& m);
+// Ops whose numbers of nodes differ: before, after.
+std::map<std::string, std::pair<size_t, size_t>> changed_ops(const Cost& a, const Cost& b);
 
 }  // namespace lathe::diff

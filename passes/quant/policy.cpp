@@ -4,27 +4,9 @@
 
 #include <algorithm>
 
-namespace lathe {
+#include "passes/quant/glob.h"
 
-bool glob_matches(std::string_view pattern, std::string_view text) {
-  size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
-}
+namespace lathe {
 
 Role role_of(const WeightSite& site, const Roles& roles) {
   return site.kind == WeightSite::Kind::table ? Role::embedding : roles[site.node].role;
@@ -39,7 +21,8 @@ const PolicyRule* find_rule(const Policy& p, const Model& m, const Roles& roles,
     if (r.role && role_of(site, roles) != *r.role) return false;
     if (r.part && role.part != *r.part) return false;
     if (!r.op.empty() && node.type != r.op) return false;
-    if (!r.name.empty() && !glob_matches(r.name, node.name) && !glob_matches(r.name, m[site.stored].name))
+    if (!r.name.empty() && !glob_matches(r.name, node.name, '?') &&
+        !glob_matches(r.name, m[site.stored].name, '?'))
       return false;
     if (!r.layers.empty() && std::none_of(r.layers.begin(), r.layers.end(), [&](const auto& range) {
           return role.layer >= range.first && role.layer <= range.second;

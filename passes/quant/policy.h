@@ -65,7 +65,4 @@ const PolicyRule* find_rule(const Policy& p, const Model& m, const Roles& roles,
 // The role that rules see: rows picked from a constant table are an embedding wherever they stand.
 Role role_of(const WeightSite& site, const Roles& roles);
 
-// "*" any run of characters, "?" any one.
-bool glob_matches(std::string_view pattern, std::string_view text);
-
 }  // namespace lathe

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 #include <set>
 
@@ -13,6 +12,7 @@
 #include "passes/quant/int8/dynamic.h"
 #include "passes/quant/int8/sites.h"
 #include "passes/quant/int8/smooth.h"
+#include "passes/quant/rounding/gptq.h"
 #include "passes/quant/weight_only.h"
 #include "passes/quant/weight_records.h"
 
@@ -23,18 +23,15 @@ constexpr const char* kDynamic = "quant-dynamic";
 
 void run(PassContext& ctx, const PassOptions& o) {
   if (o.text("file").empty()) fail_usage("pass 'policy' wants file=POLICY.xml");
-  const PolicyOptions options{
-      .data = o.text("data"), .damping = o.number("damping"), .min_elements = o.integer("min-elements")};
-  if (options.damping < 0 || !std::isfinite(options.damping))
-    fail_usage("pass 'policy': damping={} is negative", options.damping);
+  const PolicyOptions options = policy_options(ctx, o);  // bad usage before a bad file
   apply_policy(ctx, read_policy(o.text("file")), options);
 }
 
 }  // namespace
 
-double damping_of(const PolicyOptions& o) {
-  if (o.damping > 0) return o.damping;
-  return o.data.empty() || o.data == "seeded" ? 0.1 : 0.03;
+PolicyOptions policy_options(const PassContext& ctx, const PassOptions& o) {
+  return {
+      .data = o.text("data"), .damping = damping_option(ctx, o), .min_elements = o.integer("min-elements")};
 }
 
 Scheme settled(const PolicyRule& r, const WeightSite& s, bool has_data) {
@@ -62,7 +59,7 @@ class Application {
     roles_ = analyze_roles(m_);
     WeightOnlyOptions w;
     w.data = o_.data;
-    w.damping = damping_of(o_);
+    w.damping = gptq_damping(o_.damping, o_.data);
     w.choose = [&](const WeightSite& s) { return choice(s); };
     quantize_weights(ctx_, w);
     ctx_.findings.weights.insert(ctx_.findings.weights.begin(), records_.begin(), records_.end());

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "passes/core/context.h"
+#include "passes/core/pass.h"
 #include "passes/quant/policy.h"
 
 namespace lathe {
@@ -13,8 +14,8 @@ struct PolicyOptions {
   int64_t min_elements = 4096;  // smaller weights stay
 };
 
-// GPTQ's damping: made-up inputs tell less.
-double damping_of(const PolicyOptions& o);
+// From the options data, damping and min-elements of a pass.
+PolicyOptions policy_options(const PassContext& ctx, const PassOptions& o);
 
 // The scheme that a rule gives to this site, as the quantizers take it.
 Scheme settled(const PolicyRule& r, const WeightSite& s, bool has_data);

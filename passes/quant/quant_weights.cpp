@@ -1,10 +1,9 @@
 // quant2, quant4, quant8: weights of so many bits, float activations. Norms, biases and small tensors stay.
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "passes/all_passes.h"
 #include "passes/quant/expand_quantized.h"
+#include "passes/quant/rounding/gptq.h"
 #include "passes/quant/weight_only.h"
 
 namespace lathe {
@@ -55,11 +54,7 @@ void run(PassContext& ctx, const PassOptions& o, int bits) {
   const int64_t least = o.integer("min-elements");
   WeightOnlyOptions w;
   w.data = o.text("data");
-  w.damping = o.number("damping");
-  if (w.damping < 0 || !std::isfinite(w.damping))
-    fail_usage("pass 'quant{}': damping={} is negative", bits, w.damping);
-  if (w.damping == 0)
-    w.damping = w.data.empty() || w.data == "seeded" ? 0.1 : 0.03;  // made-up inputs tell less
+  w.damping = gptq_damping(damping_option(ctx, o), w.data);
   w.choose = [&](const WeightSite& site) -> SiteChoice {
     if (site.weight->count() < least)
       return {

@@ -1,10 +1,5 @@
 #include "passes/quant/sample.h"
 
-#include <cstring>
-
-#include "ir/base/mapped_file.h"
-#include "ir/core/packed.h"
-
 namespace lathe {
 
 std::vector<int64_t> sample_columns(int64_t n) {
@@ -13,39 +8,6 @@ std::vector<int64_t> sample_columns(int64_t n) {
   if (n < 2 * kSample) return at;
   for (int64_t i = 0; i < kSample; ++i) at.push_back(i * (n - 1) / (kSample - 1));
   return at;
-}
-
-Tensor sampled(const Tensor& t, int64_t axis, const std::vector<int64_t>& at) {
-  std::vector<int64_t> dims = t.dims;
-  const int64_t size = dims[static_cast<size_t>(axis)];
-  dims[static_cast<size_t>(axis)] = static_cast<int64_t>(at.size());
-  int64_t outer = 1, inner = 1;
-  for (size_t i = 0; i < dims.size(); ++i) (static_cast<int64_t>(i) < axis ? outer : inner) *= t.dims[i];
-  inner /= size;
-  Tensor out = Tensor::make(t.dtype, dims);
-  std::byte* to = out.mutable_bytes().data();
-  const int bits = bit_width(t.dtype);
-  int64_t next = 0, seen = 0;
-  constexpr int64_t kPart = int64_t{16} << 20;  // of a mapped tensor in memory at a time
-  for (int64_t o = 0; o < outer; ++o) {
-    if (const int64_t now = o * size * inner * bits / 8; now - seen > kPart) {
-      MappedFile::forget(t.bytes().subspan(static_cast<size_t>(seen), static_cast<size_t>(now - seen)));
-      seen = now;
-    }
-    for (const int64_t i : at) {
-      const int64_t from = (o * size + i) * inner;
-      if (bits >= 8) {
-        const auto unit = static_cast<size_t>(bits / 8);
-        std::memcpy(to + static_cast<size_t>(next) * unit,
-                    t.bytes().data() + static_cast<size_t>(from) * unit, static_cast<size_t>(inner) * unit);
-      } else {
-        for (int64_t k = 0; k < inner; ++k)
-          store_packed(to, next + k, bits, packed_code(t.bytes().data(), from + k, bits));
-      }
-      next += inner;
-    }
-  }
-  return out;
 }
 
 }  // namespace lathe

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 #include <tuple>
@@ -11,6 +12,7 @@
 #include "ir/core/spill.h"
 #include "ir/ops/convert.h"
 #include "passes/core/patch_test.h"
+#include "passes/core/take.h"
 #include "passes/quant/calibrate.h"
 #include "passes/quant/layout.h"
 #include "passes/quant/nbits.h"
@@ -385,19 +387,19 @@ class WeightOnly {
     const bool turned = m_[s.node].attrs.i("transB", 0) != 0;
     const int64_t axis = conv ? 0 : (turned != (source != own)) ? last - 1 : last;
     PatchTestOptions options{.seed = ctx_.settings.seed};
-    options.given.emplace(source, sampled(weight, axis, at));
+    options.given.emplace(source, take_along(weight, axis, at));
     WeightSite part = s;
     const auto n = static_cast<int64_t>(at.size());
     part.weight = std::make_shared<const Tensor>(
         Tensor::make(s.weight->dtype, s.transposed ? std::vector{n, s.k()} : std::vector{s.k(), n}));
     if (s.bias) {
-      const Tensor bias = sampled(*m_.constant(s.bias), 0, at);
+      const Tensor bias = take_along(*m_.constant(s.bias), 0, at);
       part.bias = b.constant(bias, "sample");
       options.given.emplace(s.bias, bias);
     }
     Stored some;
     const auto take = [&](ValueId v) {
-      return v ? b.constant(sampled(*m_.constant(v), standard && !conv ? 1 : 0, at), "sample") : v;
+      return v ? b.constant(take_along(*m_.constant(v), standard && !conv ? 1 : 0, at), "sample") : v;
     };
     some.codes = take(q.codes);
     some.scales = take(q.scales);
@@ -543,5 +545,12 @@ class WeightOnly {
 }  // namespace
 
 void quantize_weights(PassContext& ctx, const WeightOnlyOptions& options) { WeightOnly(ctx, options).run(); }
+
+double damping_option(const PassContext& ctx, const PassOptions& o) {
+  const double damping = o.number("damping");
+  if (damping < 0 || !std::isfinite(damping))
+    fail_usage("pass '{}': damping={} is negative", ctx.pass, damping);
+  return damping;
+}
 
 }  // namespace lathe

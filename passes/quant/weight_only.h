@@ -5,6 +5,7 @@
 #include <string>
 
 #include "passes/core/context.h"
+#include "passes/core/pass.h"
 #include "passes/quant/scheme.h"
 #include "passes/quant/sites.h"
 
@@ -26,6 +27,9 @@ struct WeightOnlyOptions {
 // is used several times is stored once, and only if every use can be quantized: a weight that also stayed in
 // float would make the model larger.
 void quantize_weights(PassContext& ctx, const WeightOnlyOptions& options);
+
+// The option damping of a pass, checked: 0 or more.
+double damping_option(const PassContext& ctx, const PassOptions& o);
 
 // Takes apart fused nodes whose weights MatMulNBits and GatherBlockQuantized cannot reach: com.microsoft
 // Attention becomes MatMul + Split + MultiHeadAttention, EmbedLayerNormalization becomes Gathers +

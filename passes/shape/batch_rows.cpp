@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "ir/exec/compare.h"
 #include "ir/exec/executor.h"
 #include "ir/exec/seed_inputs.h"
 #include "ir/ops/infer.h"
 #include "passes/core/scratch.h"
+#include "passes/core/take.h"
 
 namespace lathe {
 namespace {
@@ -27,16 +29,9 @@ std::optional<size_t> axis_of_batch(const Type& t, Dim batch) {
 std::optional<Tensor> part(const Tensor& t, size_t axis, int64_t group) {
   if (t.dtype == DType::String || bit_width(t.dtype) % 8 != 0 || t.dims[axis] % kGroups != 0)
     return std::nullopt;
-  size_t outer = 1;
-  for (size_t i = 0; i < axis; ++i) outer *= static_cast<size_t>(t.dims[i]);
-  std::vector<int64_t> dims = t.dims;
-  dims[axis] /= kGroups;
-  Tensor out = Tensor::uninitialized(t.dtype, std::move(dims));
-  const size_t piece = out.byte_size() / std::max<size_t>(1, outer);
-  for (size_t o = 0; o < outer; ++o)
-    std::copy_n(t.bytes().data() + (o * kGroups + static_cast<size_t>(group)) * piece, piece,
-                out.mutable_bytes().data() + o * piece);
-  return out;
+  std::vector<int64_t> at(static_cast<size_t>(t.dims[axis] / kGroups));
+  std::iota(at.begin(), at.end(), group * t.dims[axis] / kGroups);
+  return take_along(t, static_cast<int64_t>(axis), at);
 }
 
 }  // namespace
@@ -52,16 +47,9 @@ std::optional<std::string> batch_rows_differ(const Model& before, const Model& f
     Binding binding(fill);
     binding.set(batch.symbol_name(), kGroups * old);
     Rng rng(kSeed);
-    std::vector<Datum> inputs;
-    for (const ValueId v : names) {
-      if (typed.constant(v) != nullptr) {
-        inputs.emplace_back();
-        continue;
-      }
-      auto d = seed_value(typed, values, v, binding, rng, FloatFill::normal, limit / 8, &why);
-      if (!d) return why;
-      inputs.push_back(std::move(*d));
-    }
+    const auto made = seed_inputs(typed, values, binding, rng, limit / 8, &why);
+    if (!made) return why;
+    const std::vector<Datum>& inputs = *made;
     try {
       const auto got = Executor(typed, {.seed = kSeed, .max_bytes = limit}).run(inputs);
       for (int64_t group = 0; group < kGroups; ++group) {

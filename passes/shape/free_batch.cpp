@@ -8,6 +8,7 @@
 #include "passes/analysis/ranges.h"
 #include "passes/analysis/shapes.h"
 #include "passes/core/facts.h"
+#include "passes/core/take.h"
 
 namespace lathe {
 namespace {
@@ -15,22 +16,11 @@ namespace {
 // Row 0 along the axis, if every other row equals it.
 std::optional<Tensor> common_row(const Tensor& t, size_t axis) {
   if (bit_width(t.dtype) % 8 != 0 || t.dtype == DType::String || t.count() == 0) return std::nullopt;
-  const size_t element = static_cast<size_t>(bit_width(t.dtype)) / 8;
-  size_t outer = 1, inner = element;
-  for (size_t i = 0; i < axis; ++i) outer *= static_cast<size_t>(t.dims[i]);
-  for (size_t i = axis + 1; i < t.dims.size(); ++i) inner *= static_cast<size_t>(t.dims[i]);
-  const auto rows = static_cast<size_t>(t.dims[axis]);
-  if (rows == 0 || t.byte_size() != outer * rows * inner) return std::nullopt;
-  std::vector<int64_t> dims = t.dims;
-  dims[axis] = 1;
-  Tensor row = Tensor::uninitialized(t.dtype, std::move(dims));
-  for (size_t o = 0; o < outer; ++o) {
-    const std::byte* first = t.bytes().data() + o * rows * inner;
-    for (size_t r = 1; r < rows; ++r)
-      if (!std::equal(first, first + inner, first + r * inner)) return std::nullopt;
-    std::copy_n(first, inner, row.mutable_bytes().data() + o * inner);
-  }
-  return row;
+  const auto at = static_cast<int64_t>(axis);
+  Tensor first = take_along(t, at, {0});
+  for (int64_t r = 1; r < t.dims[axis]; ++r)
+    if (!std::ranges::equal(first.bytes(), take_along(t, at, {r}).bytes())) return std::nullopt;
+  return first;
 }
 
 using Size =

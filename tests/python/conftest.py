@@ -7,7 +7,6 @@ LATHE_MODELS  where filled models are kept between runs (build/models by default
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import pathlib
@@ -25,7 +24,7 @@ sys.path[:0] = [str(ROOT / "tests" / "models"), str(ROOT / "tests" / "python")]
 import feeds  # noqa: E402
 import fill  # noqa: E402
 
-TOO_LARGE_TO_KEEP = 450e6  # bytes when filled: made when needed, removed after
+LARGE, KEPT = 100e6, 1e9  # bytes: filled models above LARGE share KEPT, the least recently used go first
 
 
 @dataclasses.dataclass
@@ -74,22 +73,22 @@ def run() -> Programs:
 
 
 class Models:
-    """The models of tests/models, filled. `path` keeps them; `open` removes the largest again."""
+    """The models of tests/models, filled. A large one may be gone at the next test."""
 
     def __init__(self) -> None:
         self.folder = pathlib.Path(os.environ.get("LATHE_MODELS", ROOT / "build" / "models"))
         self.checkpoint = fill.Checkpoint(fill.default_checkpoint())
 
     def path(self, name: str) -> pathlib.Path:
-        return fill.fill(name, self.folder, self.checkpoint)
-
-    @contextlib.contextmanager
-    def open(self, name: str):
-        there = (self.folder / f"{name}.onnx").exists()
-        path = self.path(name)
-        yield path
-        if not there and path.stat().st_size > TOO_LARGE_TO_KEEP:
-            path.unlink()
+        path = fill.fill(name, self.folder, self.checkpoint)
+        os.utime(path)
+        large = [(p.stat(), p) for p in self.folder.glob("*.onnx") if p.stat().st_size > LARGE]
+        left = KEPT
+        for status, other in sorted(large, key=lambda item: item[0].st_mtime, reverse=True):
+            left -= status.st_size
+            if left < 0 and other != path:
+                other.unlink()
+        return path
 
 
 @pytest.fixture(scope="session")

@@ -11,14 +11,14 @@ from conftest import outputs
 @pytest.mark.parametrize("name", ["lstm-text.ts17", "vit-tiny.dyn18", "minilm-l3.dyn18"])
 def test_frozen_and_freed(run, models, tmp_path, name):
     frozen, freed = tmp_path / "frozen.onnx", tmp_path / "freed.onnx"
-    with models.open(name) as source:
-        run("onnx-opt", "--passes=bind-dims{batch=2},O2", source, "-o", frozen).ok()
-        run("onnx-opt", "--passes=make-dynamic{batch}", frozen, "-o", freed).ok()
-        assert onnx.load(freed, load_external_data=False).graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
-        inputs = [feeds.feed(onnx.load(source, load_external_data=False), sizes) for sizes in feeds.BINDINGS]
-        for want, got in zip(outputs(source, inputs), outputs(freed, inputs)):
-            for key in want:
-                assert abs(want[key] - got[key]).max() < 1e-4
+    source = models.path(name)
+    run("onnx-opt", "--passes=bind-dims{batch=2},O2", source, "-o", frozen).ok()
+    run("onnx-opt", "--passes=make-dynamic{batch}", frozen, "-o", freed).ok()
+    assert onnx.load(freed, load_external_data=False).graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+    inputs = [feeds.feed(onnx.load(source, load_external_data=False), sizes) for sizes in feeds.BINDINGS]
+    for want, got in zip(outputs(source, inputs), outputs(freed, inputs)):
+        for key in want:
+            assert abs(want[key] - got[key]).max() < 1e-4
 
 
 def test_what_took_the_batch_for_another_axis_is_refused(run, models, tmp_path):

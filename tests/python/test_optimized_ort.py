@@ -55,18 +55,18 @@ def nodes(path: pathlib.Path) -> int:
 
 @pytest.mark.parametrize("name", [*BAR, *OTHERS, *LARGE])
 def test_fuse(run, models, tmp_path, name):
-    with models.open(name) as source:
-        out = optimised(run, source, tmp_path, "fuse")
-        inputs = both_shapes(source)
-        for wanted, made in zip(outputs(source, inputs), outputs(out, inputs)):
-            assert list(wanted) == list(made)
-            for key in wanted:
-                difference = largest_difference(wanted[key], made[key])
-                # 1e-4 of the output's own scale where that is above 1 (resnet18's logits go beyond 30)
-                scale = max(1.0, float(np.abs(wanted[key]).max(initial=0.0)) / 10)
-                assert difference <= TOLERANCE.get(name, 1e-4) * scale, f"{key}: {difference:.1e}"
-        assert nodes(out) <= BAR.get(name, nodes(source))
-        out.unlink()
+    source = models.path(name)
+    out = optimised(run, source, tmp_path, "fuse")
+    inputs = both_shapes(source)
+    for wanted, made in zip(outputs(source, inputs), outputs(out, inputs)):
+        assert list(wanted) == list(made)
+        for key in wanted:
+            difference = largest_difference(wanted[key], made[key])
+            # 1e-4 of the output's own scale where that is above 1 (resnet18's logits go beyond 30)
+            scale = max(1.0, float(np.abs(wanted[key]).max(initial=0.0)) / 10)
+            assert difference <= TOLERANCE.get(name, 1e-4) * scale, f"{key}: {difference:.1e}"
+    assert nodes(out) <= BAR.get(name, nodes(source))
+    out.unlink()
 
 
 @pytest.mark.parametrize("name", DETECTORS)

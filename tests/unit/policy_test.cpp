@@ -6,6 +6,7 @@
 
 #include <random>
 
+#include "passes/quant/glob.h"
 #include "passes/quant/search/knapsack.h"
 #include "tests/support/temp_dir.h"
 
@@ -157,13 +158,13 @@ TEST(PolicyTest, WrittenAndReadBackIsTheSame) {
 }
 
 TEST(PolicyTest, Globs) {
-  EXPECT_TRUE(glob_matches("*", ""));
-  EXPECT_TRUE(glob_matches("a*c?", "abbbcd"));
-  EXPECT_TRUE(glob_matches("*.weight", "layer.0.weight"));
-  EXPECT_TRUE(glob_matches("a*b?", "a*b?"));
-  EXPECT_FALSE(glob_matches("a?", "a"));
-  EXPECT_FALSE(glob_matches("a*b", "abc"));
-  EXPECT_FALSE(glob_matches("", "a"));
+  EXPECT_TRUE(glob_matches("*", "", '?'));
+  EXPECT_TRUE(glob_matches("a*c?", "abbbcd", '?'));
+  EXPECT_TRUE(glob_matches("*.weight", "layer.0.weight", '?'));
+  EXPECT_TRUE(glob_matches("a*b?", "a*b?", '?'));
+  EXPECT_FALSE(glob_matches("a?", "a", '?'));
+  EXPECT_FALSE(glob_matches("a*b", "abc", '?'));
+  EXPECT_FALSE(glob_matches("", "a", '?'));
   const std::string many(4000, 'a');
   EXPECT_FALSE(glob_matches("*a*a*a*a*a*a*a*b", many));  // no blow-up
 }

@@ -7,6 +7,7 @@
 
 #include "ir/base/mapped_file.h"
 #include "ir/base/parallel.h"
+#include "passes/core/take.h"
 #include "passes/quant/sample.h"
 #include "tests/support/temp_dir.h"
 
@@ -51,12 +52,12 @@ TEST(Spill, NothingElseIsForgotten) {
 TEST(Sample, TakesTheseElements) {
   Tensor t = Tensor::make(DType::U4, {3, 5});
   for (int64_t i = 0; i < 15; ++i) store_i64(DType::U4, t.mutable_bytes().data(), i, i);
-  const Tensor columns = sampled(t, 1, {0, 4});
+  const Tensor columns = take_along(t, 1, {0, 4});
   EXPECT_EQ(columns.dims, (std::vector<int64_t>{3, 2}));
   EXPECT_EQ(columns.to_i64(), (std::vector<int64_t>{0, 4, 5, 9, 10, 14}));
   const Tensor f = Tensor::of<float>(DType::F32, {2, 2, 2}, std::vector<float>{0, 1, 2, 3, 4, 5, 6, 7});
-  EXPECT_EQ(sampled(f, 0, {1}).to_doubles(), (std::vector<double>{4, 5, 6, 7}));
-  EXPECT_EQ(sampled(f, 1, {1}).to_doubles(), (std::vector<double>{2, 3, 6, 7}));
+  EXPECT_EQ(take_along(f, 0, {1}).to_doubles(), (std::vector<double>{4, 5, 6, 7}));
+  EXPECT_EQ(take_along(f, 1, {1}).to_doubles(), (std::vector<double>{2, 3, 6, 7}));
   EXPECT_TRUE(sample_columns(100).empty());
   EXPECT_EQ(sample_columns(49152).front(), 0);
   EXPECT_EQ(sample_columns(49152).back(), 49151);

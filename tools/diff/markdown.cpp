@@ -216,10 +216,7 @@ class Markdown : Writer {
   }
 
   void ops() {
-    std::map<std::string, std::pair<size_t, size_t>> counts;
-    for (const auto& [op, n] : d_.cost_a.ops) counts[op].first = n;
-    for (const auto& [op, n] : d_.cost_b.ops) counts[op].second = n;
-    std::erase_if(counts, [](const auto& c) { return c.second.first == c.second.second; });
+    const auto counts = diff::changed_ops(d_.cost_a, d_.cost_b);
     if (counts.empty()) return;
     open("<b>Nodes by op</b>");
     put("| op | before | after |\n|---|--:|--:|\n");

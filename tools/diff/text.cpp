@@ -254,10 +254,7 @@ class Text : Writer {
   }
 
   void ops() {
-    std::map<std::string, std::pair<size_t, size_t>> counts;
-    for (const auto& [op, n] : d_.cost_a.ops) counts[op].first = n;
-    for (const auto& [op, n] : d_.cost_b.ops) counts[op].second = n;
-    std::erase_if(counts, [](const auto& c) { return c.second.first == c.second.second; });
+    const auto counts = diff::changed_ops(d_.cost_a, d_.cost_b);
     if (counts.empty()) return;
     section("nodes by op");
     for (const auto& [op, n] : counts) {

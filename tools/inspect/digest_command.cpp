@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "ir/base/descriptor.h"
 #include "ir/base/mapped_file.h"
 #include "ir/base/sha256.h"
 #include "ir/onnx/external_data.h"
@@ -19,20 +20,6 @@
 
 namespace lathe::inspect {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 std::string hash_of(int fd, const std::string& name) {
   struct stat st{};

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "tools/cli.h"
+#include "tools/markup.h"
 #include "tools/view/front_view.h"
 #include "tools/view/precision_view.h"
 
@@ -139,23 +140,6 @@ std::string cell(const std::string& text) {
   return out;
 }
 
-std::string xml(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '&')
-      out += "&amp;";
-    else if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '"')
-      out += "&quot;";
-    else
-      out += c;
-  }
-  return out;
-}
-
 }  // namespace
 
 Page make_page(const view::OptReport& r) {
@@ -215,22 +199,22 @@ std::string to_html(const Page& p) {
       "th:first-child, td:first-child {{ text-align: left; overflow-wrap: anywhere; }}\n"
       "p.note {{ color: var(--soft); }} svg {{ max-width: 100%; height: auto; }}\n"
       "</style></head><body><h1>{0}</h1><p>{1}</p>\n",
-      xml(p.title), xml(p.lead));
+      cli::xml(p.title), cli::xml(p.lead));
   for (const Section& s : p.sections) {
-    out += fmt::format("<h2>{}</h2>\n", xml(s.title));
+    out += fmt::format("<h2>{}</h2>\n", cli::xml(s.title));
     if (s.title == "Pareto front") out += p.plot;
     if (!s.rows.empty()) {
       out += "<table><thead><tr>";
-      for (const auto& h : s.head) out += "<th>" + xml(h) + "</th>";
+      for (const auto& h : s.head) out += "<th>" + cli::xml(h) + "</th>";
       out += "</tr></thead><tbody>\n";
       for (const auto& row : s.rows) {
         out += "<tr>";
-        for (const auto& c : row) out += "<td>" + xml(c) + "</td>";
+        for (const auto& c : row) out += "<td>" + cli::xml(c) + "</td>";
         out += "</tr>\n";
       }
       out += "</tbody></table>\n";
     }
-    if (!s.note.empty()) out += fmt::format("<p class=\"note\">{}</p>\n", xml(s.note));
+    if (!s.note.empty()) out += fmt::format("<p class=\"note\">{}</p>\n", cli::xml(s.note));
   }
   return out + "</body></html>\n";
 }

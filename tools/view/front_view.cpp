@@ -9,29 +9,13 @@
 #include "ir/base/error.h"
 #include "ir/base/output_file.h"
 #include "tools/cli.h"
+#include "tools/markup.h"
 
 namespace lathe::view {
 namespace {
 
 std::string number(double x, const char* format = "{:.5f}") {
   return std::isfinite(x) ? fmt::format(fmt::runtime(format), x) : std::string("-");
-}
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : cli::printable(text)) {
-    if (c == '&')
-      out += "&amp;";
-    else if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '"')
-      out += "&quot;";
-    else
-      out += c;
-  }
-  return out;
 }
 
 // A scale of the plot: from values to pixels.
@@ -105,7 +89,7 @@ std::string front_svg(const Findings& f, const std::string& title) {
       "fill=\"var(--paper)\"/>\n",
       kWidth, kHeight);
   out += fmt::format("<text x=\"{}\" y=\"24\" font-size=\"15\" font-weight=\"600\">{}</text>\n", kLeft,
-                     escaped(title));
+                     cli::xml(cli::printable(title)));
   const double step = step_of(x.high - x.low);
   const double first = std::ceil(x.low / step) * step;
   for (int i = 0; first + i * step <= x.high; ++i) {
@@ -142,7 +126,7 @@ std::string front_svg(const Findings& f, const std::string& title) {
         "latency {:.2f}x; {}</title></circle>\n",
         x.at(static_cast<double>(p.bytes) / 1e6), y.at(error(p)), p.chosen ? 6 : 4,
         p.chosen ? "chosen" : "dot", cli::human_bytes(static_cast<double>(p.bytes)), number(p.mean),
-        number(p.min), p.latency, escaped(p.what));
+        number(p.min), p.latency, cli::xml(cli::printable(p.what)));
   return out + "</svg>\n";
 }
 

@@ -6,33 +6,9 @@
 
 #include "ir/base/error.h"
 #include "ir/onnx/schema.h"
+#include "passes/quant/glob.h"
 
 namespace lathe {
-namespace {
-
-// '*' stands for any characters. Linear but for the last star, to which it goes back.
-bool fits(std::string_view name, std::string_view pattern) {
-  size_t i = 0, j = 0, star = std::string_view::npos, from = 0;
-  while (i < name.size()) {
-    if (j < pattern.size() && pattern[j] == '*') {
-      star = j++;
-      from = i;
-    } else if (j < pattern.size() && pattern[j] == name[i]) {
-      ++i;
-      ++j;
-    } else if (star != std::string_view::npos) {
-      j = star + 1;
-      i = ++from;
-    } else {
-      return false;
-    }
-  }
-  while (j < pattern.size() && pattern[j] == '*') ++j;
-  return j == pattern.size();
-}
-
-}  // namespace
-
 KeepList::KeepList(std::string_view pass, const std::string& text) {
   size_t start = 0;
   while (start < text.size()) {
@@ -62,7 +38,7 @@ std::string KeepList::reason(const Model& m, NodeId n, const Roles& roles) const
     return fmt::format("keep={}", role_name(role));
   if (std::find(ops_.begin(), ops_.end(), m[n].type) != ops_.end()) return fmt::format("keep={}", m[n].type);
   for (const std::string& p : names_)
-    if (fits(m[n].name, p)) return fmt::format("keep={}", p);
+    if (glob_matches(p, m[n].name)) return fmt::format("keep={}", p);
   return {};
 }
 

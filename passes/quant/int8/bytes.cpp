@@ -220,4 +220,10 @@ Tensor dequantize_bytes(const ByteWeight& q) {
   return out;
 }
 
+ByteFormat byte_format(const PassOptions& o) {
+  return {.is_signed = o.choice("weights", {"int8", "uint8"}) == "int8",
+          .per_channel = o.flag("per-channel"),
+          .reduce_range = o.flag("reduce-range")};
+}
+
 }  // namespace lathe

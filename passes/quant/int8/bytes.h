@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "ir/core/tensor.h"
+#include "passes/core/pass.h"
 
 namespace lathe {
 
@@ -14,6 +15,9 @@ struct ByteFormat {
 
   bool operator==(const ByteFormat&) const = default;
 };
+
+// From the options weights, per-channel and reduce-range of a pass.
+ByteFormat byte_format(const PassOptions& o);
 
 struct ByteWeight {
   Tensor codes;          // int8 or uint8 [K, N]

@@ -14,9 +14,7 @@ namespace {
 
 void run(PassContext& ctx, const PassOptions& o) {
   DynamicOptions d;
-  d.format.is_signed = o.choice("weights", {"int8", "uint8"}) == "int8";
-  d.format.per_channel = o.flag("per-channel");
-  d.format.reduce_range = o.flag("reduce-range");
+  d.format = byte_format(o);
   d.form =
       o.choice("form", {"contrib", "standard"}) == "contrib" ? DynamicForm::contrib : DynamicForm::standard;
   d.correct = o.flag("correct");
@@ -24,16 +22,10 @@ void run(PassContext& ctx, const PassOptions& o) {
   const int64_t least = o.integer("min-elements");
   const std::string& keep = o.text("keep");
   const std::string& embeddings = o.choice("embeddings", kTableBits);
-  const double power = o.number("smooth");
-  if (!(power >= 0 && power <= 1))
-    fail_usage("pass 'quant-dynamic': smooth={} is not between 0 and 1", power);
+  const double power = smooth_option(ctx, o);
   const Model& m = ctx.model;
-  d.keep = [&](const WeightSite& s) -> std::string {
-    if (const std::string by = kept_by(m[s.node].name, m[s.stored].name, keep); !by.empty())
-      return fmt::format("'{}' keeps it", by);
-    if (s.weight->count() < least)
-      return fmt::format("the weight has {} elements, fewer than min-elements={}", s.weight->count(), least);
-    return {};
+  d.keep = [&](const WeightSite& s) {
+    return stays_float(m[s.node].name, m[s.stored].name, s.weight->count(), keep, least);
   };
   const auto not_whole = [&](NodeId n) {
     return d.form != DynamicForm::contrib || !attention_refusal(ctx, n).empty();

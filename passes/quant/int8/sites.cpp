@@ -1,8 +1,11 @@
 #include "passes/quant/int8/sites.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ir/core/walk.h"
+#include "passes/quant/glob.h"
 
 namespace lathe {
 namespace {
@@ -38,33 +41,22 @@ std::vector<WeightSite> find_byte_sites(const Model& m) {
   return all;
 }
 
-bool matches(std::string_view pattern, std::string_view text) {
-  size_t p = 0, t = 0, star = std::string_view::npos, after = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      after = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++after;
-    } else {
-      return false;
-    }
-  }
-  return std::all_of(pattern.begin() + static_cast<std::ptrdiff_t>(p), pattern.end(),
-                     [](char c) { return c == '*'; });
-}
-
 std::string kept_by(std::string_view node, std::string_view weight, std::string_view patterns) {
   while (!patterns.empty()) {
     const size_t end = std::min(patterns.find(';'), patterns.size());
     const std::string_view one = patterns.substr(0, end);
-    if (!one.empty() && (matches(one, node) || matches(one, weight))) return std::string(one);
+    if (!one.empty() && (glob_matches(one, node) || glob_matches(one, weight))) return std::string(one);
     patterns.remove_prefix(std::min(end + 1, patterns.size()));
   }
+  return {};
+}
+
+std::string stays_float(std::string_view node, std::string_view weight, int64_t elements,
+                        std::string_view keep, int64_t least) {
+  if (const std::string by = kept_by(node, weight, keep); !by.empty())
+    return fmt::format("'{}' keeps it", by);
+  if (elements < least)
+    return fmt::format("the weight has {} elements, fewer than min-elements={}", elements, least);
   return {};
 }
 

@@ -15,9 +15,11 @@ inline bool is_attention(const Model& m, const WeightSite& s) {
   return m[s.node].is("Attention", "com.microsoft");
 }
 
-// Does `pattern` ('*': any text) match the whole of `text`?
-bool matches(std::string_view pattern, std::string_view text);
 // The first of the patterns, separated by ';', that matches one of the names; "" if none.
 std::string kept_by(std::string_view node, std::string_view weight, std::string_view patterns);
+// Why a weight of so many elements stays float: a pattern keeps it, or it has fewer than `least`; "" if
+// neither.
+std::string stays_float(std::string_view node, std::string_view weight, int64_t elements,
+                        std::string_view keep, int64_t least);
 
 }  // namespace lathe

@@ -291,4 +291,10 @@ std::vector<float> smooth_factors(const ChannelStats& x, std::span<const float> 
 
 void smooth_inputs(PassContext& ctx, const SmoothOptions& options) { Smoother(ctx, options).run(); }
 
+double smooth_option(const PassContext& ctx, const PassOptions& o) {
+  const double power = o.number("smooth");
+  if (!(power >= 0 && power <= 1)) fail_usage("pass '{}': smooth={} is not between 0 and 1", ctx.pass, power);
+  return power;
+}
+
 }  // namespace lathe

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "passes/core/context.h"
+#include "passes/core/pass.h"
 #include "passes/quant/channels.h"
 #include "passes/quant/sites.h"
 
@@ -18,6 +19,9 @@ namespace lathe {
 
 // One factor a channel, at least 1: largest |x| ^ power / largest |w| ^ (1 - power), over its median.
 std::vector<float> smooth_factors(const ChannelStats& x, std::span<const float> largest_weight, double power);
+
+// The option smooth of a pass, checked: 0 (not) to 1.
+double smooth_option(const PassContext& ctx, const PassOptions& o);
 
 struct SmoothOptions {
   double power = 0.7;  // the paper's alpha

@@ -31,6 +31,11 @@ LATHE_CLONES void round_row(const float* row, const float* scale, const float* i
 
 }  // namespace
 
+double gptq_damping(double asked, const std::string& data) {
+  if (asked > 0) return asked;
+  return data.empty() || data == "seeded" ? 0.1 : 0.03;
+}
+
 GptqFactor gptq_factor(std::span<const float> gram, int64_t k, double damping) {
   GptqFactor f;
   f.order.resize(static_cast<size_t>(k));

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "passes/quant/rounding/tile.h"
@@ -14,6 +15,9 @@ struct GptqFactor {
   std::vector<int64_t> order;  // rows by falling second moment (act-order)
   std::vector<float> upper;    // [k, k], in that order: U with U^T U = (H + damping)^-1
 };
+
+// Damping as asked, or, for 0, what suits the data ("" or "seeded": inputs made up, which tell less).
+double gptq_damping(double asked, const std::string& data);
 
 // gram: [k, k], x^T x of the inputs (any positive factor). Damping is a fraction of its mean diagonal; it
 // grows until the factor exists.

@@ -14,6 +14,7 @@
 #include "ir/onnx/save.h"
 #include "passes/quant/int8/smooth.h"
 #include "passes/quant/policy_pass.h"
+#include "passes/quant/rounding/gptq.h"
 #include "passes/quant/search/gates.h"
 #include "passes/quant/search/knapsack.h"
 #include "passes/quant/search/latency.h"
@@ -100,7 +101,7 @@ class Search {
     LayerSearch search(m, sites,
                        {.learn = std::move(learn),
                         .check = check,
-                        .damping = damping_of(o_),
+                        .damping = gptq_damping(o_.damping, o_.data),
                         .min_elements = o_.min_elements,
                         .seed = ctx_.settings.seed,
                         .gates = gates_,
@@ -459,11 +460,7 @@ void run(PassContext& ctx, const PassOptions& o) {
     fail_usage("pass 'auto': a budget is negative");
   if (!b.promises() && b.max_bytes == 0 && b.max_latency == 0)
     fail_usage("pass 'auto' wants a budget: min-cosine=0.99, max-kl=0.01, max-bytes=20MB or max-latency=0.8");
-  const PolicyOptions options{
-      .data = o.text("data"), .damping = o.number("damping"), .min_elements = o.integer("min-elements")};
-  if (options.damping < 0 || !std::isfinite(options.damping))
-    fail_usage("pass 'auto': damping={} is negative", options.damping);
-  Search(ctx, b, options, o.integer("points")).run();
+  Search(ctx, b, policy_options(ctx, o), o.integer("points")).run();
 }
 
 }  // namespace

@@ -30,9 +30,7 @@ void run(PassContext& ctx, const PassOptions& o) {
   StaticOptions s;
   s.activations = activations_of(o.choice("activations", {"uint8", "int8", "uint16", "int16", "fp8"}));
   s.symmetric = o.flag("symmetric");
-  s.weights.is_signed = o.choice("weights", {"int8", "uint8"}) == "int8";
-  s.weights.per_channel = o.flag("per-channel");
-  s.weights.reduce_range = o.flag("reduce-range");
+  s.weights = byte_format(o);
   s.ranges.method = method_of(o.choice("calibrate", {"minmax", "percentile", "entropy", "mse"}));
   s.ranges.percentile = o.number("percentile");
   if (!(s.ranges.percentile > 0 && s.ranges.percentile <= 100))
@@ -40,19 +38,15 @@ void run(PassContext& ctx, const PassOptions& o) {
   s.data = o.text("data");
   s.correct = o.flag("correct");
   const bool operators = o.choice("form", {"qdq", "qoperator"}) == "qoperator";
-  const double power = o.number("smooth");
-  if (!(power >= 0 && power <= 1)) fail_usage("pass 'quant-static': smooth={} is not between 0 and 1", power);
+  const double power = smooth_option(ctx, o);
   const int64_t least = o.integer("min-elements");
   const std::string &keep = o.text("keep"), &embeddings = o.choice("embeddings", kTableBits);
   const Model& m = ctx.model;
-  s.keep = [&](NodeId n) -> std::string {
+  s.keep = [&](NodeId n) {
     const ValueId w = m[n].in.size() > 1 ? m[n].in[1] : ValueId{};
     const Tensor* t = w ? m.constant(w) : nullptr;
-    if (const std::string by = kept_by(m[n].name, t != nullptr ? m[w].name : "", keep); !by.empty())
-      return fmt::format("'{}' keeps it", by);
-    if (t != nullptr && t->count() < least)
-      return fmt::format("the weight has {} elements, fewer than min-elements={}", t->count(), least);
-    return {};
+    if (t == nullptr) return stays_float(m[n].name, "", least, keep, least);
+    return stays_float(m[n].name, m[w].name, t->count(), keep, least);
   };
   split_fused_weights(ctx, {.min_elements = least, .embeddings = embeddings != "false"});
   if (ctx.settings.target.has_contrib()) split_biases(ctx);
