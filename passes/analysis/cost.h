@@ -32,7 +32,7 @@ struct NodeCost {
 
 // Bytes of activations alive while a node runs: its operands, its results, and what later nodes still read.
 // Values that share memory (Reshape of a value) count once; graph inputs count, weights do not.
-struct LiveBytes {
+struct LiveStep {
   NodeId node;
   Dim bytes;
 };
@@ -40,7 +40,7 @@ struct LiveBytes {
 struct ModelCost {
   std::vector<NodeCost> nodes;  // main and nested graphs, in order; a body's nodes once an iteration
   Cost total;
-  std::vector<LiveBytes> live;                                     // main graph, in order
+  std::vector<LiveStep> live;                                      // main graph, in order
   std::map<std::string, int64_t> bytes_by_type, elements_by_type;  // of the weights
   size_t unknown_nodes = 0;
 };

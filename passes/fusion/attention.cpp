@@ -85,7 +85,7 @@ class AttentionFusion {
       return false;
     };
     for (const ScoreTerm& t : core_.terms) {
-      Elements elements(m_, c_.values, {core_.batch, core_.heads, core_.queries, core_.keys});
+      ElementFormulas elements(m_, c_.values, {core_.batch, core_.heads, core_.queries, core_.keys});
       auto e = elements.element(t.value, positions(t.value));
       if (e && t.select) {
         const auto added = [&](double x) { return (x != 0) == t.when_true ? t.number : 0.0; };

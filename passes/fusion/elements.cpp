@@ -81,23 +81,24 @@ Binary binary(const std::string& type) {
 
 Affine variable(int id) { return {Dim(0), {{id, Dim(1)}}}; }
 
-const Shape* Elements::shape(ValueId v) const {
+const Shape* ElementFormulas::shape(ValueId v) const {
   const Type& t = m_[v].type;
   return t.is_tensor() && t.shape ? &*t.shape : nullptr;
 }
 
-NodeId Elements::def(ValueId v) const {
+NodeId ElementFormulas::def(ValueId v) const {
   const NodeId n = m_[v].def;
   return n && !m_.is_hidden(n) && m_[n].domain.empty() && is_canonical(m_[n]) && m_[n].output(0) == v
              ? n
              : NodeId{};
 }
 
-void Elements::visit(NodeId n) {
+void ElementFormulas::visit(NodeId n) {
   if (std::find(nodes_.begin(), nodes_.end(), n) == nodes_.end()) nodes_.push_back(n);
 }
 
-std::optional<std::vector<Affine>> Elements::broadcast(ValueId operand, const std::vector<Affine>& at) const {
+std::optional<std::vector<Affine>> ElementFormulas::broadcast(ValueId operand,
+                                                              const std::vector<Affine>& at) const {
   const Shape* s = shape(operand);
   if (s == nullptr || s->size() > at.size()) return std::nullopt;
   std::vector<Affine> out(at.end() - static_cast<std::ptrdiff_t>(s->size()), at.end());
@@ -106,7 +107,7 @@ std::optional<std::vector<Affine>> Elements::broadcast(ValueId operand, const st
   return out;
 }
 
-std::optional<Dim> Elements::upper_bound(const Affine& a) const {
+std::optional<Dim> ElementFormulas::upper_bound(const Affine& a) const {
   Dim top = a.constant;
   for (const auto& [id, k] : a.terms) {
     if (!Dim::provably_ge(k, 0, 1)) return std::nullopt;
@@ -116,8 +117,8 @@ std::optional<Dim> Elements::upper_bound(const Affine& a) const {
 }
 
 // Through the flat position: its terms are dealt out to the axes of `from` by divisibility.
-std::optional<std::vector<Affine>> Elements::reshaped(const Shape& from, const Shape& to,
-                                                      const std::vector<Affine>& at) const {
+std::optional<std::vector<Affine>> ElementFormulas::reshaped(const Shape& from, const Shape& to,
+                                                             const std::vector<Affine>& at) const {
   if (from == to) return at;
   Affine rest = constant(0);
   const auto out = strides(to), in = strides(from);
@@ -141,7 +142,7 @@ std::optional<std::vector<Affine>> Elements::reshaped(const Shape& from, const S
   return result;
 }
 
-std::optional<Elements::Source> Elements::moved(NodeId n, const std::vector<Affine>& at) {
+std::optional<ElementFormulas::Source> ElementFormulas::moved(NodeId n, const std::vector<Affine>& at) {
   const Node& node = m_[n];
   const ValueId in = node.input(0);
   if (!in) return std::nullopt;
@@ -236,7 +237,7 @@ std::optional<Elements::Source> Elements::moved(NodeId n, const std::vector<Affi
   return std::nullopt;
 }
 
-std::optional<Affine> Elements::table(const Tensor& t, const std::vector<Affine>& at) const {
+std::optional<Affine> ElementFormulas::table(const Tensor& t, const std::vector<Affine>& at) const {
   constexpr int64_t kLargest = 1 << 16;
   const int64_t count = t.count();
   if (!is_integer(t.dtype) || at.size() != t.dims.size() || count == 0 || count > kLargest)
@@ -260,7 +261,7 @@ std::optional<Affine> Elements::table(const Tensor& t, const std::vector<Affine>
   return out;
 }
 
-std::optional<Affine> Elements::integer(ValueId v, const std::vector<Affine>& at) {
+std::optional<Affine> ElementFormulas::integer(ValueId v, const std::vector<Affine>& at) {
   if (!v || depth_ >= kMaxDepth || ++steps_ > kMaxSteps) return std::nullopt;
   struct Deeper {
     int& d;
@@ -302,7 +303,7 @@ std::optional<Affine> Elements::integer(ValueId v, const std::vector<Affine>& at
 }
 
 // Positions against positions: decided by the signs of the coefficients.
-std::optional<Element> Elements::compare(NodeId n, const std::vector<Affine>& at) {
+std::optional<Element> ElementFormulas::compare(NodeId n, const std::vector<Affine>& at) {
   const Node& node = m_[n];
   const bool at_least = node.type == "GreaterOrEqual", at_most = node.type == "LessOrEqual";
   if ((!at_least && !at_most) || !is_integer(m_[node.in[0]].type.dtype)) return std::nullopt;
@@ -316,7 +317,7 @@ std::optional<Element> Elements::compare(NodeId n, const std::vector<Affine>& at
   return holds ? std::optional(Element{{}, {}, 1, 1}) : std::nullopt;
 }
 
-std::optional<Element> Elements::pointwise(NodeId n, const std::vector<Affine>& at) {
+std::optional<Element> ElementFormulas::pointwise(NodeId n, const std::vector<Affine>& at) {
   const Node& node = m_[n];
   std::vector<Element> in;
   const Binary f = binary(node.type);
@@ -349,7 +350,7 @@ std::optional<Element> Elements::pointwise(NodeId n, const std::vector<Affine>& 
   return out;
 }
 
-std::optional<Element> Elements::element(ValueId v, const std::vector<Affine>& at) {
+std::optional<Element> ElementFormulas::element(ValueId v, const std::vector<Affine>& at) {
   if (!v || depth_ >= kMaxDepth || ++steps_ > kMaxSteps) return std::nullopt;
   if (const Tensor* t = m_.constant(v)) {
     const auto x = number(*t, at);

@@ -26,10 +26,10 @@ struct Element {
   double if0 = 0, if1 = 0;  // the number for mask 0 and mask 1
 };
 
-class Elements {
+class ElementFormulas {
  public:
   // extents: of the variables. Each runs from 0 to its extent - 1.
-  Elements(const Model& m, const ShapeValues& values, std::vector<Dim> extents)
+  ElementFormulas(const Model& m, const ShapeValues& values, std::vector<Dim> extents)
       : m_(m), values_(values), extents_(std::move(extents)) {}
 
   // Contents of an integer value there, if they are affine in the variables.

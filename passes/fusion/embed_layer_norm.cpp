@@ -105,7 +105,7 @@ class EmbedNorm {
       return false;  // the positions may be cut from a table of as many rows
     std::vector<Affine> at(s->size(), variable(kSequence));
     if (at.size() == 2) at[0] = (*s)[0].is_const(1) ? Affine{Dim(0), {}} : variable(0);
-    Elements elements(m_, c_.values, {out[0], out[1]});
+    ElementFormulas elements(m_, c_.values, {out[0], out[1]});
     const auto index = elements.integer(l.ids, at);
     if (!index || *index != variable(kSequence)) return false;
     nodes_.insert(nodes_.end(), elements.nodes().begin(), elements.nodes().end());

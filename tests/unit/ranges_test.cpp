@@ -23,11 +23,11 @@ Histogram with_outliers(double sigma, uint64_t outliers) {
 
 TEST(Ranges, AllOfItOrAllButTheOutliers) {
   const Histogram h = with_outliers(0.5, 30);
-  const Range all = choose_range(h, {.method = RangeMethod::minmax});
+  const CodeRange all = choose_range(h, {.method = RangeMethod::minmax});
   EXPECT_EQ(all.low, -10);
   EXPECT_EQ(all.high, 10);
   for (const RangeMethod m : {RangeMethod::percentile, RangeMethod::entropy, RangeMethod::mse}) {
-    const Range r = choose_range(h, {.method = m, .percentile = 99.99});
+    const CodeRange r = choose_range(h, {.method = m, .percentile = 99.99});
     EXPECT_LT(r.high, 6) << static_cast<int>(m);
     EXPECT_GT(r.high, 0.7) << static_cast<int>(m);
     EXPECT_LT(r.low, -0.7) << static_cast<int>(m);
@@ -43,14 +43,14 @@ TEST(Ranges, OutliersThatCountAreKept) {
 TEST(Ranges, EmptyOnesHaveAScale) {
   for (const RangeMethod m :
        {RangeMethod::minmax, RangeMethod::percentile, RangeMethod::entropy, RangeMethod::mse}) {
-    const Range r = choose_range({{0, 0}, std::vector<uint64_t>(2048)}, {.method = m});
+    const CodeRange r = choose_range({{0, 0}, std::vector<uint64_t>(2048)}, {.method = m});
     for (const DType t : {DType::U8, DType::I8, DType::U16, DType::I16, DType::F8E4M3FN})
       for (const bool symmetric : {true, false}) EXPECT_GT(codes_of(r, t, symmetric).scale.as_double(0), 0);
   }
 }
 
 TEST(Codes, ZeroIsACode) {
-  for (const Range r : {Range{-1, 3}, Range{0, 6}, Range{-2, 0}, Range{-1e-30, 1e-30}})
+  for (const CodeRange r : {CodeRange{-1, 3}, CodeRange{0, 6}, CodeRange{-2, 0}, CodeRange{-1e-30, 1e-30}})
     for (const bool symmetric : {true, false}) {
       const Codes c = codes_of(r, DType::U8, symmetric);
       const double zero = c.zero.as_double(0), step = c.scale.as_double(0);

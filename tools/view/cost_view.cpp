@@ -175,7 +175,7 @@ std::string cost_text(const Model& m, const ModelCost& c, const Roles& r, const 
   row("MACs", count(t.all.macs), c.total.macs);
   row("FLOPs", count(t.all.flops), c.total.flops);
   if (const auto top = peak(c, sizes)) {
-    const LiveBytes& l = c.live[*top];
+    const LiveStep& l = c.live[*top];
     row("peak", bytes(static_cast<double>(*at(l.bytes, sizes))), l.bytes);
     out += fmt::format("{}{:<12} of activations, while {} '{}' runs{}\n", p.dim, "", m[l.node].type,
                        m[l.node].name, p.reset);

@@ -35,7 +35,7 @@ class Units {
 
 // One element as bytes, without alignment: tensors may be views into a file at any offset.
 template <size_t N>
-struct Unit {
+struct RawUnit {
   unsigned char byte[N];
 };
 
@@ -43,15 +43,15 @@ template <class F>
 void with_unit(DType dtype, F&& f) {
   switch (bit_width(dtype)) {
     case 8:
-      return f(Unit<1>{});
+      return f(RawUnit<1>{});
     case 16:
-      return f(Unit<2>{});
+      return f(RawUnit<2>{});
     case 32:
-      return f(Unit<4>{});
+      return f(RawUnit<4>{});
     case 64:
-      return f(Unit<8>{});
+      return f(RawUnit<8>{});
     case 128:
-      return f(Unit<16>{});
+      return f(RawUnit<16>{});
     default:
       fail("elements of type {} cannot be moved one by one", onnx_name(dtype));
   }

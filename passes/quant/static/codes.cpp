@@ -72,7 +72,7 @@ CodedWeight float8_weight(const Tensor& w, int64_t axis, bool per_channel) {
 
 int code_count(DType t) { return is_float8(t) ? 256 : static_cast<int>(limits(t).high - limits(t).low) + 1; }
 
-Codes codes_of(const Range& r, DType type, bool symmetric) {
+Codes codes_of(const CodeRange& r, DType type, bool symmetric) {
   const Limits l = limits(type);
   const double most = std::max(r.high, -r.low);
   double scale = 1, zero = 0;

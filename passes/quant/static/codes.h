@@ -11,7 +11,7 @@ struct Codes {
 };
 
 // Spans the range. An empty one has scale 1.
-Codes codes_of(const Range& r, DType type, bool symmetric);
+Codes codes_of(const CodeRange& r, DType type, bool symmetric);
 int code_count(DType type);
 
 struct CodedWeight {

@@ -22,7 +22,7 @@ size_t cell_of(const Histogram& h, double x) {
 }
 
 // Squared error of rounding to `levels` codes over the range and of cutting off the rest.
-double squared_error(const Histogram& h, const Range& r, int levels) {
+double squared_error(const Histogram& h, const CodeRange& r, int levels) {
   const double step = (r.high - r.low) / (levels - 1), inside = step * step / 12;
   double sum = 0;
   for (size_t i = 0; i < h.counts.size(); ++i) {
@@ -34,7 +34,7 @@ double squared_error(const Histogram& h, const Range& r, int levels) {
 }
 
 // Divergence of the distribution, cut off at the range, from itself on `levels` codes.
-double divergence(const Histogram& h, const Range& r, int levels) {
+double divergence(const Histogram& h, const CodeRange& r, int levels) {
   const size_t first = cell_of(h, r.low), last = cell_of(h, r.high), cells = last - first + 1;
   std::vector<double> p(cells);
   double total = 0, inside = 0;
@@ -64,16 +64,16 @@ double divergence(const Histogram& h, const Range& r, int levels) {
 
 // The ends move in, one after the other, while the cost falls.
 template <class Cost>
-Range search(const Range& whole, const Cost& cost) {
+CodeRange search(const CodeRange& whole, const Cost& cost) {
   constexpr int kSteps = 60;
   constexpr double kStep = 0.015;
-  Range best = whole;
+  CodeRange best = whole;
   double least = cost(whole);
   for (int turn = 0; turn < 2; ++turn)
     for (const bool top : {true, false}) {
-      const Range from = best;
+      const CodeRange from = best;
       for (int i = 1; i <= kSteps; ++i) {
-        Range r = from;
+        CodeRange r = from;
         (top ? r.high : r.low) *= 1 - kStep * i;
         if (!(r.high > r.low)) break;
         if (const double c = cost(r); c < least) {
@@ -85,11 +85,11 @@ Range search(const Range& whole, const Cost& cost) {
   return best;
 }
 
-Range percentile(const Histogram& h, double percent) {
+CodeRange percentile(const Histogram& h, double percent) {
   double total = 0;
   for (const uint64_t c : h.counts) total += static_cast<double>(c);
   const double cut = total * (100 - percent) / 200;
-  Range r = h.range;
+  CodeRange r = h.range;
   double below = 0, above = 0;
   for (size_t i = 0; i < h.counts.size() && (below += static_cast<double>(h.counts[i])) <= cut; ++i)
     r.low = h.range.low + h.width() * static_cast<double>(i + 1);
@@ -100,21 +100,22 @@ Range percentile(const Histogram& h, double percent) {
 
 }  // namespace
 
-Range choose_range(const Histogram& h, const RangeOptions& o) {
+CodeRange choose_range(const Histogram& h, const RangeOptions& o) {
   if (!(h.range.high > h.range.low) || o.method == RangeMethod::minmax) return h.range;
-  Range r;
+  CodeRange r;
   if (o.method == RangeMethod::percentile)
     r = percentile(h, o.percentile);
   else if (o.method == RangeMethod::mse)
-    r = search(h.range, [&](const Range& x) { return squared_error(h, x, o.levels); });
+    r = search(h.range, [&](const CodeRange& x) { return squared_error(h, x, o.levels); });
   else  // TensorRT's 128 levels: cells per code must be several for the divergence to tell anything
-    r = search(h.range, [&](const Range& x) { return divergence(h, x, std::min(o.levels, 128)); });
+    r = search(h.range, [&](const CodeRange& x) { return divergence(h, x, std::min(o.levels, 128)); });
   return r.high > r.low ? r : h.range;
 }
 
-std::map<ValueId, Range> tensor_ranges(const Model& m, const ShapeValues& values,
-                                       const std::vector<ValueId>& wanted,
-                                       const CalibrationOptions& calibration, const RangeOptions& options) {
+std::map<ValueId, CodeRange> tensor_ranges(const Model& m, const ShapeValues& values,
+                                           const std::vector<ValueId>& wanted,
+                                           const CalibrationOptions& calibration,
+                                           const RangeOptions& options) {
   std::map<ValueId, Histogram> seen;
   const auto reset = [&] {
     seen.clear();
@@ -149,7 +150,7 @@ std::map<ValueId, Range> tensor_ranges(const Model& m, const ShapeValues& values
         [&] {
           for (auto& [v, h] : seen) h.counts.assign(kCells, 0);
         });
-  std::map<ValueId, Range> ranges;
+  std::map<ValueId, CodeRange> ranges;
   for (const auto& [v, h] : seen) ranges[v] = choose_range(h, options);
   return ranges;
 }

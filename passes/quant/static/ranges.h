@@ -15,7 +15,7 @@ enum class RangeMethod : uint8_t {
   mse,         // least squared error of rounding and cutting off
 };
 
-struct Range {
+struct CodeRange {
   double low = 0, high = 0;  // zero is inside
 };
 
@@ -27,7 +27,7 @@ struct RangeOptions {
 
 // Equal cells between `low` and `high`, and how many elements fell into each.
 struct Histogram {
-  Range range;
+  CodeRange range;
   std::vector<uint64_t> counts;
 
   double width() const { return (range.high - range.low) / static_cast<double>(counts.size()); }
@@ -35,12 +35,13 @@ struct Histogram {
 };
 
 // What the method makes of a histogram; its whole range where that is as good.
-Range choose_range(const Histogram& h, const RangeOptions& options);
+CodeRange choose_range(const Histogram& h, const RangeOptions& options);
 
 // Runs the model once (minmax) or twice. A wanted value that no run made, or that is no float tensor, is not
 // in the result; one with a NaN or an infinity is an input error.
-std::map<ValueId, Range> tensor_ranges(const Model& m, const ShapeValues& values,
-                                       const std::vector<ValueId>& wanted,
-                                       const CalibrationOptions& calibration, const RangeOptions& options);
+std::map<ValueId, CodeRange> tensor_ranges(const Model& m, const ShapeValues& values,
+                                           const std::vector<ValueId>& wanted,
+                                           const CalibrationOptions& calibration,
+                                           const RangeOptions& options);
 
 }  // namespace lathe
