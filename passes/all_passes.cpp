@@ -2,6 +2,7 @@
 #include "passes/all_passes.h"
 
 #include "passes/core/pass.h"
+#include "passes/fusion/split_slow.h"
 #include "passes/quant/half/half.h"
 #include "passes/quant/search/auto.h"
 #include "passes/quant/static/static.h"
@@ -52,6 +53,7 @@ const std::vector<PassDef>& all_passes() {
       fuse_quick_gelu(),
       fuse_rms_norm(),
       fuse_skip_layer_norm(),
+      split_slow(),
 
       bf16(),
       fp16(),
@@ -81,7 +83,8 @@ const std::vector<GroupDef>& all_groups() {
       {"q4f16", "4-bit weights, float16 activations: what browsers use", "quant4,fp16", false},
       {"O1", "Preset -O1: simplify in standard ops", "simplify", false},
       {"O2", "Preset -O2 (the default): simplify and fuse", "fuse", false},
-      {"O3", "Preset -O3: as -O2, then simplify once more", "fuse,simplify", false},
+      {"O3", "Preset -O3: as -O2, what the target computes slower fused in parts, then simplify once more",
+       "fuse,split-slow,simplify", false},
   };
   return groups;
 }

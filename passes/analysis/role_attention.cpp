@@ -6,6 +6,7 @@
 
 #include "passes/analysis/role_units.h"
 #include "passes/analysis/roles_match.h"
+#include "passes/core/addition.h"
 
 namespace lathe::roles {
 namespace {
@@ -28,7 +29,7 @@ std::optional<Scores> find_scores(const Model& m, ValueId v, int& budget) {
   if (!n || m.is_hidden(n) || --budget < 0) return std::nullopt;
   if (is_data_product(m, n)) return Scores{n, {}, {}};
   const Node& node = m[n];
-  if (!one_of(node.type, {"Add", "Sub", "Mul", "Div", "Where", "Cast", "Reshape", "Max", "Min", "Tanh",
+  if (!one_of(node.type, {"Add", "Sum", "Sub", "Mul", "Div", "Where", "Cast", "Reshape", "Max", "Min", "Tanh",
                           "Identity", "Clip", "Squeeze", "Unsqueeze"}))
     return std::nullopt;
   for (size_t slot = 0; slot < node.in.size(); ++slot) {
@@ -280,7 +281,7 @@ class Finder {
           u.nodes.push_back(n);
           parts_.emplace_back(n, Part::output);
           for (const NodeId bias : b_.users(m_[n].output(0)))
-            if (m_[bias].is("Add") && (is_weight(m_, m_[bias].in[0]) || is_weight(m_, m_[bias].in[1])))
+            if (is_addition(m_[bias]) && (is_weight(m_, m_[bias].in[0]) || is_weight(m_, m_[bias].in[1])))
               u.nodes.push_back(bias);
           return;
         }

@@ -6,6 +6,7 @@
 
 #include "passes/analysis/role_units.h"
 #include "passes/analysis/roles_match.h"
+#include "passes/core/addition.h"
 
 namespace lathe::roles {
 namespace {
@@ -49,7 +50,7 @@ bool joins_residual(const Builder& b, NodeId down) {
       if (n.type.starts_with("Skip")) return true;
       const bool computed =
           n.in.size() > 1 && n.in[0] && n.in[1] && !is_weight(b.m, n.in[0]) && !is_weight(b.m, n.in[1]);
-      if (n.is("Add") && computed) return true;
+      if (is_addition(n) && computed) return true;
       if (passes(b.m, u) || n.type.find("Norm") != std::string::npos) work.push_back(u);
     }
   return false;
@@ -57,7 +58,7 @@ bool joins_residual(const Builder& b, NodeId down) {
 
 void add_bias(const Builder& b, NodeId product, std::vector<NodeId>& nodes) {
   for (const NodeId n : b.users(b.m[product].output(0)))
-    if (b.m[n].is("Add") && (is_weight(b.m, b.m[n].in[0]) || is_weight(b.m, b.m[n].in[1])))
+    if (is_addition(b.m[n]) && (is_weight(b.m, b.m[n].in[0]) || is_weight(b.m, b.m[n].in[1])))
       nodes.push_back(n);
 }
 

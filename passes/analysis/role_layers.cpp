@@ -6,6 +6,7 @@
 #include "ir/base/hash.h"
 #include "passes/analysis/isomorphic.h"
 #include "passes/analysis/roles_match.h"
+#include "passes/core/addition.h"
 
 namespace lathe::roles {
 namespace {
@@ -20,7 +21,7 @@ bool opens_layer(const Model& m, const Unit& u) {
       const bool outside = !m[v].def || std::find(u.nodes.begin(), u.nodes.end(), m[v].def) == u.nodes.end();
       if (!outside) continue;
       for (const Use& use : m[v].uses)
-        if ((m[use.node].is("Add") || m[use.node].type.starts_with("Skip")) &&
+        if ((is_addition(m[use.node]) || m[use.node].type.starts_with("Skip")) &&
             std::find(u.nodes.begin(), u.nodes.end(), use.node) == u.nodes.end())
           return true;
     }
@@ -156,7 +157,7 @@ class Numberer {
   void residuals() {
     for (NodeId n = m_[m_.main()].first; n; n = m_[n].next) {
       NodeRole& role = r_.nodes[n.v];
-      if (role.unit >= 0 || role.layer >= 0 || !m_[n].is("Add")) continue;
+      if (role.unit >= 0 || role.layer >= 0 || !is_addition(m_[n])) continue;
       int32_t of_units = -1, of_others = -1;
       bool closes = false;
       for (const ValueId v : m_[n].in) {

@@ -5,6 +5,7 @@
 
 #include "passes/analysis/role_units.h"
 #include "passes/analysis/roles_match.h"
+#include "passes/core/addition.h"
 
 namespace lathe::roles {
 namespace {
@@ -76,13 +77,13 @@ std::optional<Spelled> spelled_norm(const Builder& b, NodeId root) {
       const Node& n = m[u];
       const bool scales = computed_operand(m, n) == v;
       if (!divided && (n.is("Reciprocal") || n.is("Div") || n.is("Mul"))) next = u;
-      if (divided && (n.is("Cast") || ((n.is("Mul") || n.is("Add")) && scales))) next = u;
+      if (divided && (n.is("Cast") || ((n.is("Mul") || is_addition(n)) && scales))) next = u;
       if (n.is("Sub") && std::find(s.nodes.begin(), s.nodes.end(), u) != s.nodes.end()) next = {};
     }
     if (!next || std::find(s.nodes.begin(), s.nodes.end(), next) != s.nodes.end()) break;
     divided = divided || m[next].is("Div") || m[next].is("Mul");
     // Another reader beside the next step: the norm's result is ready here.
-    if (divided && m[next].is("Add") && computed_operand(m, m[next]) != v) break;
+    if (divided && is_addition(m[next]) && computed_operand(m, m[next]) != v) break;
     s.nodes.push_back(next);
     v = m[next].output(0);
     if (m[v].uses.size() > 1) break;
@@ -136,7 +137,7 @@ void find_embeddings(Builder& b) {
       tables.push_back(1);
       continue;
     }
-    if (!node.is("Add") || node.in.size() != 2) continue;
+    if (!is_addition(node) || node.in.size() != 2) continue;
     // A sum of embeddings, or of one and a constant.
     std::vector<size_t> parts;
     bool all = true;
@@ -186,7 +187,7 @@ void find_convolutions(Builder& b) {
     ValueId v = m[n].output(0);
     for (int steps = 0; steps < 8; ++steps) {
       const auto next = b.users(v);
-      const bool residual = !next.empty() && m[next[0]].is("Add") && !computed_operand(m, m[next[0]]);
+      const bool residual = !next.empty() && is_addition(m[next[0]]) && !computed_operand(m, m[next[0]]);
       if (next.size() == 2 && steps > 0) {  // x * sigmoid(x) and its kin
         const NodeId first = b.place(next[0]) < b.place(next[1]) ? next[0] : next[1];
         const NodeId second = first == next[0] ? next[1] : next[0];

@@ -34,7 +34,7 @@ constexpr std::array<std::string_view, 20> kLayout = {"Reshape",
                                                       "DepthToSpace",
                                                       "DequantizeLinear",
                                                       "QuantizeLinear"};
-constexpr std::array<std::string_view, 34> kPointwise = {"Add",         "Sub",       "Mul",
+constexpr std::array<std::string_view, 35> kPointwise = {"Add",         "Sub",       "Mul",
                                                          "Div",         "Neg",       "Erf",
                                                          "Tanh",        "Sigmoid",   "Relu",
                                                          "LeakyRelu",   "Elu",       "Celu",
@@ -45,7 +45,7 @@ constexpr std::array<std::string_view, 34> kPointwise = {"Add",         "Sub",  
                                                          "Max",         "Where",     "Abs",
                                                          "PRelu",       "Swish",     "FastGelu",
                                                          "BiasGelu",    "QuickGelu", "ThresholdedRelu",
-                                                         "Silu"};
+                                                         "Silu",        "Sum"};
 // Operands that hold weights or numbers about data rather than data.
 constexpr std::array<std::string_view, 12> kProducts = {
     "MatMul",    "Gemm",           "MatMulNBits",   "MatMulBnb4",           "FusedMatMul",

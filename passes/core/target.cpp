@@ -6,6 +6,7 @@
 #include <array>
 
 #include "ir/base/error.h"
+#include "passes/core/slow_fusions.h"
 
 namespace lathe {
 namespace {
@@ -34,8 +35,15 @@ const KernelTable* Target::kernels() const {
   return &KernelTable::named(table);
 }
 
+Target Target::only_faster() const {
+  Target t = *this;
+  t.only_faster_ = true;
+  return t;
+}
+
 bool Target::has(std::string_view domain, std::string_view type, DType dtype) const {
   if (domain.empty()) return true;
+  if (only_faster_ && slow_fusion(*this, type, dtype)) return false;
   const KernelTable* table = kernels();
   if (table == nullptr) return false;
   if (table->mentions(domain, type, dtype)) return true;

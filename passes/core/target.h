@@ -24,10 +24,13 @@ class Target {
   // Is there a kernel for the op on this element type? Standard ops exist from the opset that defines them; a
   // pass that emits one asks Model::require_opset.
   bool has(std::string_view domain, std::string_view type, DType dtype) const;
+  // The same without the fused ops that it computes slower than their parts (slow_fusions.h).
+  Target only_faster() const;
   bool has_contrib() const { return name_ != "standard"; }
 
  private:
   std::string name_ = "ort-cpu";
+  bool only_faster_ = false;
 };
 
 }  // namespace lathe

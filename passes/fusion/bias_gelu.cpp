@@ -12,11 +12,11 @@ constexpr std::string_view kMs = "com.microsoft";
 
 Rule bias_gelu_rule(std::string name, bool approximate) {
   const Var x, bias;
-  const Pat sum = op("Add", {x, constant(bias)}), swapped = op("Add", {constant(bias), x});
   const std::string ms_op = approximate ? "FastGelu" : "Gelu";
   const AttrWant want{"approximate", std::string(approximate ? "tanh" : "none"), !approximate};
   std::vector<Pat> spellings;
-  for (const Pat& s : {sum, swapped}) {
+  for (const Pat& s : {op("Add", {x, constant(bias)}), op("Add", {constant(bias), x}),
+                       op("Sum", {x, constant(bias)}), op("Sum", {constant(bias), x})}) {
     spellings.push_back(op("Gelu", {s}, {want}));
     spellings.push_back(op(ms_op, {s}, {}, std::string(kMs)));
   }

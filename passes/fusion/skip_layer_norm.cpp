@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "passes/all_passes.h"
+#include "passes/core/addition.h"
 #include "passes/fusion/common.h"
 
 namespace lathe {
@@ -20,6 +21,13 @@ struct Operands {
   ValueId input, skip, bias;
   std::vector<NodeId> adds;
 };
+
+// The Add of two, or Sum, that defines v.
+NodeId addition_of(const Model& m, ValueId v) {
+  for (const char* type : {"Add", "Sum"})
+    if (const NodeId n = defined_by(m, v, type); n && is_addition(m[n])) return n;
+  return {};
+}
 
 // onnxruntime broadcasts skip over the batch only, and takes rank 2 and 3.
 bool can_skip(const Model& m, ValueId input, ValueId skip, ValueId sum) {
@@ -37,7 +45,7 @@ class SkipNorm {
   bool run() {
     const Node& n = m_[norm_];
     const ValueId sum = n.input(0);
-    const NodeId add = defined_by(m_, sum, "Add");
+    const NodeId add = addition_of(m_, sum);
     if (!add || m_[add].parent != n.parent) return false;
     const DType dtype = m_[sum].type.dtype;
     const auto width = last_dim(m_[sum].type);
@@ -70,7 +78,7 @@ class SkipNorm {
 
   // The bias of Add (x, bias), if v is that and nothing else reads it.
   ValueId peel_bias(ValueId& v, int64_t width, std::vector<NodeId>& adds) const {
-    const NodeId add = defined_by(m_, v, "Add");
+    const NodeId add = addition_of(m_, v);
     if (!add || !single_use(m_, v) || m_[add].parent != m_[norm_].parent) return {};
     for (size_t i = 0; i < 2; ++i)
       if (const ValueId bias = m_[add].in[i]; is_bias(bias, width) && !is_bias(m_[add].in[1 - i], width)) {
@@ -89,7 +97,7 @@ class SkipNorm {
     for (int swap = 0; swap < 2 && !o.bias;
          ++swap, std::swap(a, b)) {  // bias added last: Add (Add (a, b), bias)
       if (!is_bias(b, width)) continue;
-      const NodeId inner = defined_by(m_, a, "Add");
+      const NodeId inner = addition_of(m_, a);
       if (!inner || !single_use(m_, a) || m_[inner].parent != m_[norm_].parent) return std::nullopt;
       o.bias = b;
       o.adds.push_back(inner);

@@ -115,7 +115,7 @@ const std::vector<Rewrite>& Context::rewrites() {
   lift(m);
   try {
     PassSettings settings;
-    settings.target = target_;
+    settings.target = target_.only_faster();
     settings.verify = Verify::off;  // nothing of it is kept: the model is looked at, not written
     const PipelineReport report = run_pipeline(m, parse_pipeline("fuse"), settings);
     for (const Remark& r : report.remarks) {

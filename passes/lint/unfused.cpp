@@ -6,7 +6,7 @@ namespace lathe::lint {
 LintDef unfused() {
   return {.id = "unfused",
           .group = "speed",
-          .summary = "several nodes that one kernel of the target does",
+          .summary = "several nodes that one kernel of the target does faster",
           .help =
               "The fusion rules of onnx-opt (docs/passes.md) match here after simplifying, for the target "
               "given. The passes themselves are run on a copy, so what is said is what they would do. "

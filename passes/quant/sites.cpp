@@ -6,6 +6,7 @@
 
 #include "ir/base/mapped_file.h"
 #include "ir/core/walk.h"
+#include "passes/core/addition.h"
 
 namespace lathe {
 namespace {
@@ -19,10 +20,10 @@ TensorPtr as_matrix(const Tensor& t, int64_t rows, int64_t columns) {
   return std::make_shared<const Tensor>(t.reshaped({rows, columns}));
 }
 
-// Add of a constant vector right behind, if nothing else reads the product.
+// The addition of a constant vector right behind, if nothing else reads the product.
 void take_bias(const Model& m, WeightSite& s) {
   const auto& uses = m[s.result].uses;
-  if (uses.size() != 1 || !m[uses[0].node].is("Add")) return;
+  if (uses.size() != 1 || !is_addition(m[uses[0].node])) return;
   const Node& add = m[uses[0].node];
   const ValueId other = add.input(1 - uses[0].slot);
   if (add.parent != m[s.node].parent || !is_vector(m, other, s.n())) return;

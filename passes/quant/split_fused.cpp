@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include "ir/core/walk.h"
+#include "passes/core/slow_fusions.h"
+#include "passes/fusion/split_slow.h"
 #include "passes/quant/weight_only.h"
 
 namespace lathe {
@@ -44,6 +46,7 @@ void split_attention(PassContext& ctx, const SplitOptions& options, NodeId n) {
 
 //   y = EmbedLayerNormalization (ids, segments, word, position, segment, gamma, beta)
 //   => SkipLayerNormalization (Gather (word, ids) + positions, Gather (segment, segments), gamma, beta)
+//      or, where that is slow, LayerNormalization of their Sum
 void split_embed_layer_norm(PassContext& ctx, const SplitOptions& options, NodeId n) {
   Model& m = ctx.model;
   const std::string rule = "split-embed-layer-norm";
@@ -69,22 +72,26 @@ void split_embed_layer_norm(PassContext& ctx, const SplitOptions& options, NodeI
   sum = b.op("Add", {sum, positions});
   const std::vector<ValueId> affine = {input(5), input(6)};
   ValueId y;
+  const bool standard =
+      !input(4) || slow_fusion(ctx.settings.target, "SkipLayerNormalization", word->dtype).has_value();
   if (input(4)) {
     const ValueId segments = b.op("Gather", {input(4), input(1)});
-    y = b.op("SkipLayerNormalization", {sum, segments, affine[0], affine[1]}, attrs({{"epsilon", epsilon}}),
-             kContrib);
-  } else {
+    if (standard)
+      sum = b.op("Sum", {sum, segments});
+    else
+      y = b.op("SkipLayerNormalization", {sum, segments, affine[0], affine[1]}, attrs({{"epsilon", epsilon}}),
+               kContrib);
+  }
+  if (standard) {
     y = b.op("LayerNormalization", {sum, affine[0], affine[1]},
              attrs({{"axis", int64_t{-1}}, {"epsilon", epsilon}}));
+    b.require_opset("", 17);
   }
-  const bool standard = !input(4);
-  if (ctx.commit(b, {.rule = rule,
-                     .root = n,
-                     .taken = {n},
-                     .replace = {{m[n].out[0], y}},
-                     .what = "its tables stand alone now"}) &&
-      standard)
-    m.require_opset("", 17);
+  ctx.commit(b, {.rule = rule,
+                 .root = n,
+                 .taken = {n},
+                 .replace = {{m[n].out[0], y}},
+                 .what = "its tables stand alone now"});
 }
 
 }  // namespace
@@ -97,6 +104,7 @@ void split_fused_weights(PassContext& ctx, const SplitOptions& options) {
       if (wanted && ctx.model[n].is("Attention", kContrib)) split_attention(ctx, options, n);
       if (options.embeddings && ctx.model[n].is("EmbedLayerNormalization", kContrib))
         split_embed_layer_norm(ctx, options, n);
+      split_where_slow(ctx, n);
     }
 }
 

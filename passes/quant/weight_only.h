@@ -33,7 +33,8 @@ double damping_option(const PassContext& ctx, const PassOptions& o);
 
 // Takes apart fused nodes whose weights MatMulNBits and GatherBlockQuantized cannot reach: com.microsoft
 // Attention becomes MatMul + Split + MultiHeadAttention, EmbedLayerNormalization becomes Gathers +
-// SkipLayerNormalization.
+// SkipLayerNormalization; and what the target computes slower fused (slow_fusions.h), whose bias the product
+// can take.
 struct SplitOptions {
   int64_t min_elements = 4096;
   bool embeddings = true, attention = true;

@@ -35,7 +35,4 @@ std::string attention_refusal(const PassContext& ctx, NodeId attention);
 void quantize_convolutions(PassContext& ctx, const DynamicOptions& options);
 void quantize_recurrent(PassContext& ctx, const DynamicOptions& options);
 
-// Takes SkipLayerNormalization and BiasGelu apart, so that the product before them takes their bias.
-void split_biases(PassContext& ctx);
-
 }  // namespace lathe

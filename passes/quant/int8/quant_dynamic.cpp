@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "passes/all_passes.h"
+#include "passes/fusion/split_slow.h"
 #include "passes/quant/int8/dynamic.h"
 #include "passes/quant/int8/sites.h"
 #include "passes/quant/int8/smooth.h"

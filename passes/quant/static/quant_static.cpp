@@ -1,6 +1,7 @@
 // quant-static: weights and activations by codes whose scales calibration fixes.
 #include <fmt/format.h>
 
+#include "passes/fusion/split_slow.h"
 #include "passes/quant/int8/dynamic.h"
 #include "passes/quant/int8/sites.h"
 #include "passes/quant/int8/smooth.h"

@@ -9,6 +9,7 @@
 
 #include "ir/ops/convert.h"
 #include "ir/ops/quant/affine.h"
+#include "passes/core/addition.h"
 #include "passes/core/facts.h"
 #include "passes/core/remark.h"
 #include "passes/quant/channels.h"
@@ -181,7 +182,7 @@ class Static {
   NodeId bias_behind(NodeId n, int64_t channels) const {
     if (!m_[n].is("MatMul") || !used_once(m_, m_[n].out[0])) return {};
     const Use u = m_[m_[n].out[0]].uses[0];
-    if (!m_[u.node].is("Add") || m_[u.node].parent != m_[n].parent) return {};
+    if (!is_addition(m_[u.node]) || m_[u.node].parent != m_[n].parent) return {};
     const Tensor* t = m_.constant(m_[u.node].in[1 - u.slot]);
     const bool vector = t != nullptr && t->dtype == DType::F32 && t->rank() == 1 && t->dims[0] == channels;
     return vector ? u.node : NodeId{};
