@@ -19,13 +19,13 @@ Tensor take_along(const Tensor& t, int64_t axis, const std::vector<int64_t>& at)
   const int bits = bit_width(t.dtype);
   int64_t next = 0, seen = 0;
   constexpr int64_t kPart = int64_t{16} << 20;  // of a mapped tensor in memory at a time
-  for (int64_t o = 0; o < outer; ++o) {
-    if (const int64_t now = o * size * inner * bits / 8; now - seen > kPart) {
-      MappedFile::forget(t.bytes().subspan(static_cast<size_t>(seen), static_cast<size_t>(now - seen)));
-      seen = now;
-    }
+  for (int64_t o = 0; o < outer; ++o)
     for (const int64_t i : at) {
       const int64_t from = (o * size + i) * inner;
+      if (const int64_t now = from * bits / 8; now - seen > kPart) {
+        MappedFile::forget(t.bytes().subspan(static_cast<size_t>(seen), static_cast<size_t>(now - seen)));
+        seen = now;
+      }
       if (bits >= 8) {
         const auto unit = static_cast<size_t>(bits / 8);
         std::memcpy(to + static_cast<size_t>(next) * unit,
@@ -36,7 +36,7 @@ Tensor take_along(const Tensor& t, int64_t axis, const std::vector<int64_t>& at)
       }
       next += inner;
     }
-  }
+  MappedFile::forget(t.bytes());  // one element may bring megabytes of its file along
   return out;
 }
 

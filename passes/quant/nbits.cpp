@@ -15,32 +15,54 @@ namespace lathe {
 namespace {
 
 struct Error {
-  double worst = 0, squares = 0, norm = 0;
+  float worst = 0;
+  double squares = 0, norm = 0;
 };
 
-LATHE_CLONES void column_errors(const float* values, int64_t rows, const float* scale, const float* zero,
-                                const uint8_t* codes, float* worst, float* squares, float* norm) {
+// Largest of worst / |scale|, and the sums, over all columns: one order on every processor.
+LATHE_CLONES void sum_columns(const float* worst, const float* squares, const float* norm, const float* scale,
+                              float* most, double* error, double* all) {
   const Floats none = {};
+  Floats largest = none, errors = none, values = none;
   for (int64_t c = 0; c < kTileColumns; c += kWide) {
-    Floats step, middle, most = none, error = none, all = none;
-    std::memcpy(&step, scale + c, sizeof step);
-    std::memcpy(&middle, zero + c, sizeof middle);
-    for (int64_t r = 0; r < rows; ++r) {
-      Floats w;
-      Codes code;
-      std::memcpy(&w, values + r * kTileColumns + c, sizeof w);
-      std::memcpy(&code, codes + r * kTileColumns + c, sizeof code);
-      const Floats q = __builtin_convertvector(__builtin_convertvector(code, Ints), Floats);
-      const Floats d = w - (q - middle) * step;
-      const Floats a = d < none ? -d : d;
-      most = a > most ? a : most;
-      error += d * d;
-      all += w * w;
-    }
-    std::memcpy(worst + c, &most, sizeof most);
-    std::memcpy(squares + c, &error, sizeof error);
-    std::memcpy(norm + c, &all, sizeof all);
+    Floats w, e, v, s;
+    std::memcpy(&w, worst + c, sizeof w);
+    std::memcpy(&e, squares + c, sizeof e);
+    std::memcpy(&v, norm + c, sizeof v);
+    std::memcpy(&s, scale + c, sizeof s);
+    s = s < none ? -s : s;
+    const Floats ratio = s > none ? w / s : none;
+    largest = ratio > largest ? ratio : largest;
+    errors += e;
+    values += v;
   }
+  float ratios[kWide], e[kWide], v[kWide];
+  std::memcpy(ratios, &largest, sizeof ratios);
+  std::memcpy(e, &errors, sizeof e);
+  std::memcpy(v, &values, sizeof v);
+  for (int64_t i = 0; i < kWide; ++i) {
+    *most = ratios[i] > *most ? ratios[i] : *most;
+    *error += static_cast<double>(e[i]);
+    *all += static_cast<double>(v[i]);
+  }
+}
+
+// A square of four rows of `from`, `stride` bytes apart, as four columns of a tile.
+void turn_four(const std::byte* from, int64_t stride, float* to) {
+  using Four = float __attribute__((vector_size(16)));
+  Four a, b, c, d;
+  std::memcpy(&a, from, sizeof a);
+  std::memcpy(&b, from + stride, sizeof b);
+  std::memcpy(&c, from + 2 * stride, sizeof c);
+  std::memcpy(&d, from + 3 * stride, sizeof d);
+  const Four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  const Four high_ab = __builtin_shufflevector(a, b, 2, 6, 3, 7),
+             high_cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  const Four rows[4] = {__builtin_shufflevector(ab, cd, 0, 1, 4, 5),
+                        __builtin_shufflevector(ab, cd, 2, 3, 6, 7),
+                        __builtin_shufflevector(high_ab, high_cd, 0, 1, 4, 5),
+                        __builtin_shufflevector(high_ab, high_cd, 2, 3, 6, 7)};
+  for (int r = 0; r < 4; ++r) std::memcpy(to + r * kTileColumns, &rows[r], sizeof rows[r]);
 }
 
 using Bytes64 = uint8_t __attribute__((vector_size(64)));
@@ -116,7 +138,8 @@ class Quantizer {
 
   NBitsWeight run() {
     NBitsWeight q;
-    const Spill codes = spill(static_cast<size_t>(checked_mul(checked_mul(n_, blocks_), blob_)));
+    const auto codes_bytes = static_cast<size_t>(checked_mul(checked_mul(n_, blocks_), blob_));
+    const Spill codes = spill(codes_bytes);
     const size_t scale_bytes = static_cast<size_t>(n_ * blocks_) * (s_.scales == DType::F32 ? 4 : 2);
     const Spill scales = spill(scale_bytes);
     const size_t zero_bytes = s_.symmetric    ? 0
@@ -134,28 +157,48 @@ class Quantizer {
     // fill theirs.
     constexpr int64_t kBlocks = 8;
     const bool by_rows = !transposed_ && !feedback;
-    const int64_t tasks = by_rows ? (blocks_ + kBlocks - 1) / kBlocks : tiles;
-    std::vector<Error> errors(static_cast<size_t>(tasks));
-    parallel_for(tasks, 1, [&](int64_t begin, int64_t end) {
-      Tile tile(s_.block);
-      for (int64_t task = begin; task < end; ++task) {
-        Error& error = errors[static_cast<size_t>(task)];
-        if (feedback) {
-          whole_columns(tile, task, error);
-          continue;
-        }
-        const int64_t tile0 = by_rows ? 0 : task, tile1 = by_rows ? tiles : task + 1;
-        const int64_t block0 = by_rows ? task * kBlocks : 0;
-        const int64_t block1 = by_rows ? std::min(blocks_, block0 + kBlocks) : blocks_;
-        for (int64_t t = tile0; t < tile1; ++t)
-          for (int64_t b = block0; b < block1; ++b) {
-            load(tile, t, b);
-            round(tile);
-            finish(tile, t, b, error);
+    // Rows of blocks lie on all pages of what the columns become: so many columns at a time stay in memory.
+    const auto tile_bytes =
+        static_cast<int64_t>((codes_bytes + scale_bytes + zero_bytes) / static_cast<size_t>(tiles));
+    const int64_t panel = std::max<int64_t>(1, input_.panel_bytes / std::max<int64_t>(1, tile_bytes));
+    const int64_t row_tasks = (blocks_ + kBlocks - 1) / kBlocks;
+    std::vector<Error> errors;
+    for (int64_t first = 0; first < tiles; first += panel) {
+      const int64_t last = std::min(tiles, first + panel);
+      const int64_t tasks = by_rows ? row_tasks : last - first;
+      const size_t before = errors.size();
+      errors.resize(before + static_cast<size_t>(tasks));
+      parallel_for(tasks, 1, [&](int64_t begin, int64_t end) {
+        Tile tile(s_.block);
+        for (int64_t task = begin; task < end; ++task) {
+          Error& error = errors[before + static_cast<size_t>(task)];
+          if (feedback) {
+            whole_columns(tile, first + task, error);
+            continue;
           }
-        forget(tile0, tile1, block0, block1);
-      }
-    });
+          const int64_t tile0 = by_rows ? first : first + task, tile1 = by_rows ? last : tile0 + 1;
+          const int64_t block0 = by_rows ? task * kBlocks : 0;
+          const int64_t block1 = by_rows ? std::min(blocks_, block0 + kBlocks) : blocks_;
+          for (int64_t t = tile0; t < tile1; ++t)
+            for (int64_t b = block0; b < block1; ++b) {
+              by_rows ? expect(t + 1, b) : expect(t, b + 1);
+              load(tile, t, b);
+              round(tile);
+              finish(tile, t, b, error);
+            }
+          leave(tile0, tile1, block0, block1);
+        }
+      });
+      const auto part = [&](const Spill& s, size_t bytes) {
+        const size_t column = bytes / static_cast<size_t>(n_);
+        const auto from = static_cast<size_t>(first * kTileColumns);
+        const auto to = static_cast<size_t>(std::min(n_, last * kTileColumns));
+        MappedFile::forget({s.data + from * column, (to - from) * column});
+      };
+      part(codes, codes_bytes);
+      part(scales, scale_bytes);
+      part(zeros, zero_bytes);
+    }
     Error sum;
     for (const Error& e : errors) {
       sum.worst = std::max(sum.worst, e.worst);
@@ -170,7 +213,7 @@ class Quantizer {
     q.scales = scales.tensor(s_.scales, {n_, blocks_});
     if (s_.float_zero && !s_.symmetric) q.zero_points = zeros.tensor(s_.scales, {n_, blocks_});
     if (!s_.float_zero && !s_.symmetric) q.zero_points = zeros.tensor(DType::U8, {n_, zero_row_});
-    q.max_error = sum.worst;
+    q.max_error = static_cast<double>(sum.worst);
     q.rms_error = sum.norm > 0 ? std::sqrt(sum.squares / sum.norm) : 0;
     return q;
   }
@@ -182,13 +225,26 @@ class Quantizer {
     return true;
   }
 
-  // The bytes of the weight that a task has read, if they are a piece of a mapped file.
-  void forget(int64_t tile0, int64_t tile1, int64_t block0, int64_t block1) const {
+  // A task has read these rows of the weight: if they are a piece of a mapped file, they leave memory.
+  void leave(int64_t tile0, int64_t tile1, int64_t block0, int64_t block1) const {
     const int64_t row0 = transposed_ ? tile0 * kTileColumns : block0 * s_.block;
     const int64_t row1 = transposed_ ? std::min(n_, tile1 * kTileColumns) : std::min(k_, block1 * s_.block);
     const int64_t width = transposed_ ? k_ : n_;
+    if (input_.have_read && (transposed_ || tile0 == 0)) input_.have_read(row0, row1);
     MappedFile::forget(w_.bytes().subspan(static_cast<size_t>(row0 * width * unit_),
                                           static_cast<size_t>((row1 - row0) * width * unit_)));
+  }
+
+  // Block b of tile t is wanted soon: its pieces of rows lie apart, and the processor would not foresee them.
+  void expect(int64_t t, int64_t b) const {
+    constexpr int64_t kLine = 64;
+    const int64_t first = t * kTileColumns, width = std::min(kTileColumns, n_ - first);
+    const int64_t row0 = b * s_.block, rows = std::min(s_.block, k_ - row0);
+    if (width <= 0 || rows <= 0) return;
+    const int64_t pieces = transposed_ ? width : rows, bytes = (transposed_ ? rows : width) * unit_;
+    const std::byte* at = w_.bytes().data() + (transposed_ ? first * k_ + row0 : row0 * n_ + first) * unit_;
+    for (int64_t i = 0; i < pieces; ++i, at += (transposed_ ? k_ : n_) * unit_)
+      for (int64_t j = 0; j < bytes; j += kLine) __builtin_prefetch(at + j);
   }
 
   // Reads block b of the columns of tile t as float; rows beyond K and columns beyond N are zeros.
@@ -200,15 +256,15 @@ class Quantizer {
     const std::byte* data = w_.bytes().data();
     if (rows < s_.block || width < kTileColumns) std::fill(x.values.begin(), x.values.end(), 0.0f);
     if (transposed_) {
-      for (int64_t c = 0; c < width; ++c) {
+      float* to = x.values.data();
+      const bool whole = unit_ == 4 && rows % 4 == 0;
+      int64_t c = 0;
+      for (; whole && c + 4 <= width; c += 4)
+        for (int64_t r = 0; r < rows; r += 4)
+          turn_four(data + ((first + c) * k_ + row0 + r) * 4, k_ * 4, to + r * kTileColumns + c);
+      for (; c < width; ++c) {
         const std::byte* at = data + ((first + c) * k_ + row0) * unit_;
-        if (unit_ == 4) {
-          for (int64_t r = 0; r < rows; ++r)
-            std::memcpy(&x.values[static_cast<size_t>(r * kTileColumns + c)], at + r * 4, 4);
-          continue;
-        }
-        for (int64_t r = 0; r < rows; ++r)
-          x.values[static_cast<size_t>(r * kTileColumns + c)] = read_float(at + r * unit_, w_.dtype);
+        for (int64_t r = 0; r < rows; ++r) to[r * kTileColumns + c] = read_float(at + r * unit_, w_.dtype);
       }
       return;
     }
@@ -253,39 +309,33 @@ class Quantizer {
       std::copy_n(codes.begin() + part(b), x.rows * kTileColumns, x.codes.begin());
       std::fill(x.codes.begin() + x.rows * kTileColumns, x.codes.end(),
                 static_cast<uint8_t>(middle_code(s_)));
+      tile_errors(x);
       finish(x, t, b, error);
     }
   }
 
-  void finish(const Tile& x, int64_t t, int64_t b, Error& error) {
+  void finish(const Tile& x, int64_t t, int64_t b, Error& error) const {
     const int64_t first = t * kTileColumns, width = std::min(kTileColumns, n_ - first);
-    Lane worst, squares, norm;
-    column_errors(x.values.data(), x.rows, x.scale.v, x.zero.v, x.codes.data(), worst.v, squares.v, norm.v);
-    float most = 0, error_sum = 0, norm_sum = 0;
-    for (int64_t c = 0; c < width; ++c) {
-      const float step = std::fabs(x.scale[c]);
-      if (worst[c] > most * step && step > 0) most = worst[c] / step;
-      error_sum += squares[c];
-      norm_sum += norm[c];
-    }
-    error.worst = std::max(error.worst, static_cast<double>(most));
-    error.squares += error_sum;
-    error.norm += norm_sum;
+    sum_columns(x.worst.v, x.squares.v, x.norm.v, x.scale.v, &error.worst, &error.squares, &error.norm);
     store_codes(x, first, width, b);
-    if (s_.scales == DType::F16) {
-      Half halves[kTileColumns];
-      narrow_to_halves(x.scale.v, halves, kTileColumns);
-      for (int64_t c = 0; c < width; ++c)
-        std::memcpy(scales_ + ((first + c) * blocks_ + b) * 2, &halves[c], 2);
-    } else {
-      for (int64_t c = 0; c < width; ++c)
-        write_float(scales_, (first + c) * blocks_ + b, s_.scales, x.scale[c]);
-    }
-    if (zeros_ != nullptr)
-      for (int64_t c = 0; c < width; ++c) store_zero(x, first + c, b, c);
+    store_floats(x.scale, scales_, first, width, b);
+    if (zeros_ != nullptr && s_.float_zero) store_floats(x.zero, zeros_, first, width, b);
+    if (zeros_ != nullptr && !s_.float_zero) store_zeros(x, first, width, b);
   }
 
-  void store_codes(const Tile& x, int64_t first, int64_t width, int64_t b) {
+  void store_floats(const Lane& x, std::byte* to, int64_t first, int64_t width, int64_t b) const {
+    if (s_.scales != DType::F16) {
+      for (int64_t c = 0; c < width; ++c) write_float(to, (first + c) * blocks_ + b, s_.scales, x[c]);
+      return;
+    }
+    Half halves[kTileColumns];
+    narrow_to_halves(x.v, halves, kTileColumns);
+    std::byte* at = to + (first * blocks_ + b) * 2;
+    const int64_t stride = blocks_ * 2;
+    for (int64_t c = 0; c < width; ++c, at += stride) std::memcpy(at, &halves[c], 2);
+  }
+
+  void store_codes(const Tile& x, int64_t first, int64_t width, int64_t b) const {
     constexpr int64_t kWord = 8;
     const int per_byte = 8 / s_.bits;
     if (blob_ % kWord != 0) {  // 2 bits in blocks of 16
@@ -303,17 +353,19 @@ class Quantizer {
     uint64_t words[kTileColumns];
     for (int64_t i = 0; i < blob_; i += kWord) {
       pack_words(x.codes.data() + i * per_byte * kTileColumns, s_.bits, words);
-      for (int64_t c = 0; c < width; ++c)
-        std::memcpy(codes_ + ((first + c) * blocks_ + b) * blob_ + i, &words[c], kWord);
+      std::byte* at = codes_ + (first * blocks_ + b) * blob_ + i;
+      const int64_t stride = blocks_ * blob_;
+      for (int64_t c = 0; c < width; ++c, at += stride) std::memcpy(at, &words[c], kWord);
     }
   }
 
-  void store_zero(const Tile& x, int64_t n, int64_t b, int64_t c) {
-    const int per_byte = 8 / s_.bits;
-    if (s_.float_zero) return write_float(zeros_, n * blocks_ + b, s_.scales, x.zero[c]);
-    const float zero = x.zero[c] > 0 ? x.zero[c] : 0;  // a NaN here is refused at the end
-    zeros_[n * zero_row_ + b / per_byte] |=
-        static_cast<std::byte>(static_cast<unsigned>(zero) << (s_.bits * static_cast<int>(b % per_byte)));
+  void store_zeros(const Tile& x, int64_t first, int64_t width, int64_t b) const {
+    const int per_byte = 8 / s_.bits, shift = s_.bits * static_cast<int>(b % per_byte);
+    std::byte* at = zeros_ + first * zero_row_ + b / per_byte;
+    for (int64_t c = 0; c < width; ++c, at += zero_row_) {
+      const float zero = x.zero[c] > 0 ? x.zero[c] : 0;  // a NaN here is refused at the end
+      *at |= static_cast<std::byte>(static_cast<unsigned>(static_cast<int>(zero)) << shift);
+    }
   }
 
   const Tensor& w_;

@@ -3,6 +3,7 @@
 // "MatMulNBits").
 #pragma once
 #include <cstdint>
+#include <functional>
 
 #include "ir/core/tensor.h"
 #include "passes/quant/rounding/gptq.h"
@@ -23,6 +24,10 @@ struct NBitsWeight {
 struct WeightInput {
   std::span<const float> importance = {};  // [K]: mean x^2; empty: every row counts the same
   const GptqFactor* factor = nullptr;      // Rounding::gptq wants it
+  // Called with rows [first, last) of the weight as it is stored once they have been read and before their
+  // pages leave memory. Not with gptq; from any thread, for disjoint rows.
+  std::function<void(int64_t, int64_t)> have_read = {};
+  int64_t panel_bytes = int64_t{64} << 20;  // results that are worked on, and in memory, at a time
 };
 
 // w: a constant float32, float16 or bfloat16 matrix, [K, N], or [N, K] when transposed. A NaN or infinity,

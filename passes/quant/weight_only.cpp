@@ -312,6 +312,10 @@ class WeightOnly {
         q = quantize_nbits(scaled_channels({s.weight.get(), s.transposed}, scaled->factors), s.transposed,
                            scheme, input);
       } else {
+        if (const std::vector<int64_t> at = sample_columns(s.n()); checks_sample(s) && !at.empty()) {
+          sample_.emplace(s.weight, s.transposed ? 0 : 1, at);
+          input.have_read = [&](int64_t first, int64_t last) { sample_->read(first, last); };
+        }
         q = quantize_nbits(*s.weight, s.transposed, scheme, input);
       }
     } catch (const Error& e) {
@@ -373,6 +377,18 @@ class WeightOnly {
     return scheme.form == Form::standard ? standard_product(b, s, x, scheme, q) : product(b, s, x, scheme, q);
   }
 
+  // The constant that the node reads, perhaps through a Transpose.
+  ValueId source_of(const WeightSite& s) const {
+    const ValueId own = constant_of(s);
+    return m_.constant(own) != nullptr ? own : m_[m_[own].def].in[0];
+  }
+
+  // Is the site checked on a sample that quantizing its weight can take along?
+  bool checks_sample(const WeightSite& s) const {
+    return ctx_.settings.verify != Verify::off && s.kind != WeightSite::Kind::table &&
+           m_.constant(source_of(s))->bytes().data() == s.weight->bytes().data();
+  }
+
   // Runs both sides of a wide product on a sample of its columns. False: that says nothing.
   bool agrees_on_sample(const WeightSite& s, const Scheme& scheme, const Stored& q) {
     const std::vector<int64_t> at = sample_columns(s.n());
@@ -380,18 +396,23 @@ class WeightOnly {
     Builder b(m_, ctx_.values, s.node);
     const bool conv = s.kind == WeightSite::Kind::conv, standard = scheme.form == Form::standard;
     // Where N is an axis of what the node reads; behind a Transpose it is the other one.
-    const ValueId own = constant_of(s);
-    const ValueId source = m_.constant(own) != nullptr ? own : m_[m_[own].def].in[0];
+    const ValueId own = constant_of(s), source = source_of(s);
     const Tensor& weight = *m_.constant(source);
     const int64_t last = weight.rank() - 1;
     const bool turned = m_[s.node].attrs.i("transB", 0) != 0;
     const int64_t axis = conv ? 0 : (turned != (source != own)) ? last - 1 : last;
     PatchTestOptions options{.seed = ctx_.settings.seed};
-    options.given.emplace(source, take_along(weight, axis, at));
-    WeightSite part = s;
     const auto n = static_cast<int64_t>(at.size());
+    if (sample_ && sample_->complete() && checks_sample(s)) {
+      std::vector<int64_t> dims = weight.dims;
+      dims[static_cast<size_t>(axis)] = n;
+      options.given.emplace(source, sample_->tensor().reshaped(dims));
+    } else {
+      options.given.emplace(source, take_along(weight, axis, at));
+    }
+    WeightSite part = s;
     part.weight = std::make_shared<const Tensor>(
-        Tensor::make(s.weight->dtype, s.transposed ? std::vector{n, s.k()} : std::vector{s.k(), n}));
+        Tensor::uninitialized(s.weight->dtype, s.transposed ? std::vector{n, s.k()} : std::vector{s.k(), n}));
     if (s.bias) {
       const Tensor bias = take_along(*m_.constant(s.bias), 0, at);
       part.bias = b.constant(bias, "sample");
@@ -414,7 +435,6 @@ class WeightOnly {
                                              .tolerance = patch_tolerance(scheme)},
                                             options);
     b.discard();
-    MappedFile::forget(weight.bytes());  // columns lie on all of its pages
     return test.outcome == PatchTestResult::Outcome::equal;
   }
 
@@ -432,6 +452,7 @@ class WeightOnly {
     Builder b(m_, ctx_.values, s.node);
     Key key;
     const size_t known = stored_.size();
+    sample_.reset();
     const Stored* q = quantize(b, i, key);
     if (q == nullptr) return b.discard();
     ValueId x = activations(s);
@@ -539,6 +560,7 @@ class WeightOnly {
   std::vector<ValueId> factor_of_;
   std::map<Key, Stored> stored_;
   std::map<ValueId, Scaled> awq_;
+  std::optional<MatrixSample> sample_;  // of the weight that was quantized last
   std::vector<ValueId> originals_;
 };
 

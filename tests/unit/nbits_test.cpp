@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
 #include <limits>
 
@@ -78,18 +79,43 @@ INSTANTIATE_TEST_SUITE_P(Shapes, NBits,
                                          std::tuple(4, 128, true, 130, 65), std::tuple(8, 32, false, 64, 64),
                                          std::tuple(2, 16, true, 17, 5), std::tuple(2, 64, false, 200, 129)));
 
-TEST(NBits, TransposedWeightGivesTheSameBytes) {
-  const Tensor w = random_matrix(64, 48, 3);
-  Tensor t = Tensor::uninitialized(DType::F32, {48, 64});
-  for (int64_t r = 0; r < 64; ++r)
-    for (int64_t c = 0; c < 48; ++c)
-      t.mutable_data<float>()[static_cast<size_t>(c * 64 + r)] =
-          w.data<float>()[static_cast<size_t>(r * 48 + c)];
-  const Scheme s{.symmetric = false};
-  const NBitsWeight a = quantize_nbits(w, false, s), b = quantize_nbits(t, true, s);
+void expect_same(const NBitsWeight& a, const NBitsWeight& b) {
   EXPECT_TRUE(same_content(a.codes, b.codes));
   EXPECT_TRUE(same_content(a.scales, b.scales));
   EXPECT_TRUE(same_content(a.zero_points, b.zero_points));
+  EXPECT_EQ(a.max_error, b.max_error);
+  EXPECT_NEAR(a.rms_error, b.rms_error, 1e-6);
+}
+
+TEST(NBits, TransposedWeightGivesTheSameBytes) {
+  for (const auto& [k, n] : {std::pair<int64_t, int64_t>(64, 48), {70, 131}, {33, 66}}) {
+    const Tensor w = random_matrix(k, n, 3);
+    Tensor t = Tensor::uninitialized(DType::F32, {n, k});
+    for (int64_t r = 0; r < k; ++r)
+      for (int64_t c = 0; c < n; ++c)
+        t.mutable_data<float>()[static_cast<size_t>(c * k + r)] =
+            w.data<float>()[static_cast<size_t>(r * n + c)];
+    const Scheme s{.symmetric = false};
+    expect_same(quantize_nbits(w, false, s), quantize_nbits(t, true, s));
+  }
+}
+
+TEST(NBits, PanelsOfColumnsGiveTheSameBytesAndTellOfEachRowOnce) {
+  const int64_t k = 200, n = 300;
+  const Tensor w = random_matrix(k, n, 3);
+  for (const Rounding rounding : {Rounding::rtn, Rounding::mse})
+    for (const bool transposed : {false, true}) {
+      const Tensor matrix = transposed ? w.reshaped({n, k}) : w;
+      const Scheme s{.block = 16, .symmetric = false, .rounding = rounding};
+      std::vector<std::atomic<int>> told(static_cast<size_t>(matrix.dims[0]));
+      WeightInput input;
+      input.panel_bytes = 1;  // 64 columns
+      input.have_read = [&](int64_t first, int64_t last) {
+        for (int64_t r = first; r < last; ++r) ++told[static_cast<size_t>(r)];
+      };
+      expect_same(quantize_nbits(matrix, transposed, s, input), quantize_nbits(matrix, transposed, s));
+      for (const auto& times : told) EXPECT_EQ(times, 1);
+    }
 }
 
 TEST(NBits, ZeroBlocksAndSubnormalScalesAreExactOrZero) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <numeric>
 
 #include "ir/base/mapped_file.h"
 #include "ir/base/parallel.h"
@@ -58,6 +59,18 @@ TEST(Sample, TakesTheseElements) {
   const Tensor f = Tensor::of<float>(DType::F32, {2, 2, 2}, std::vector<float>{0, 1, 2, 3, 4, 5, 6, 7});
   EXPECT_EQ(take_along(f, 0, {1}).to_doubles(), (std::vector<double>{4, 5, 6, 7}));
   EXPECT_EQ(take_along(f, 1, {1}).to_doubles(), (std::vector<double>{2, 3, 6, 7}));
+  for (const int axis : {0, 1}) {  // the same in parts, in any order
+    std::vector<float> values(30);
+    std::iota(values.begin(), values.end(), 2.0f);
+    const Tensor matrix = Tensor::of<float>(DType::F32, {6, 5}, values);
+    const std::vector<int64_t> at = {0, 3, 4};
+    MatrixSample sample(std::make_shared<const Tensor>(matrix), axis, at);
+    sample.read(4, 6);
+    EXPECT_FALSE(sample.complete());
+    sample.read(0, 4);
+    EXPECT_TRUE(sample.complete());
+    EXPECT_TRUE(same_content(sample.tensor(), take_along(matrix, axis, at))) << axis;
+  }
   EXPECT_TRUE(sample_columns(100).empty());
   EXPECT_EQ(sample_columns(49152).front(), 0);
   EXPECT_EQ(sample_columns(49152).back(), 49151);

@@ -62,26 +62,15 @@ LATHE_CLONES void keep_better(const float* num, const float* den, const float* r
     std::memcpy(&gain_before, best + c, sizeof gain_before);
     std::memcpy(&scale_before, scale + c, sizeof scale_before);
     std::memcpy(&zero_before, zero + c, sizeof zero_before);
-    const Floats gain = s * (2 * n - s * d);
-    const Ints better = (gain > gain_before) & (s <= most) & (s >= -most);
-    gain_before = better ? gain : gain_before;
-    scale_before = better ? s : scale_before;
-    zero_before = better ? z : zero_before;
+    Floats gain = s * (2 * n - s * d);
+    const Floats size = reinterpret_cast<Floats>(reinterpret_cast<Ints>(s) & kWithoutSign);
+    gain = size <= most ? gain : none;  // one comparison: joined masks leave the vector registers
+    scale_before = gain > gain_before ? s : scale_before;
+    zero_before = gain > gain_before ? z : zero_before;
+    gain_before = gain > gain_before ? gain : gain_before;
     std::memcpy(best + c, &gain_before, sizeof gain_before);
     std::memcpy(scale + c, &scale_before, sizeof scale_before);
     std::memcpy(zero + c, &zero_before, sizeof zero_before);
-  }
-}
-
-LATHE_CLONES void reciprocals(const float* scale, float* inverse) {
-  const Floats none = {};
-  const Floats one = none + 1.0f, most = none + std::numeric_limits<float>::max();
-  for (int64_t c = 0; c < kTileColumns; c += kWide) {
-    Floats s;
-    std::memcpy(&s, scale + c, sizeof s);
-    Floats r = one / s;
-    r = ((r <= most) & (r >= -most)) ? r : none;
-    std::memcpy(inverse + c, &r, sizeof r);
   }
 }
 
@@ -98,7 +87,7 @@ class Search {
   // Tries (scale, zero) for every column and keeps what explains more of it: sum w v^2 - error.
   void consider(const Lane& scale, const Lane& zero) {
     Lane inverse, num, den, refitted;
-    reciprocals(scale.v, inverse.v);
+    tile_reciprocals(scale, inverse);
     fit(t_.values.data(), t_.importance, t_.rows, inverse.v, zero.v, top_code(s_), num.v, den.v);
     refit(num.v, den.v, refitted.v);
     store_scales(s_, refitted);
@@ -107,12 +96,6 @@ class Search {
 
   const Lane& scale() const { return scale_; }
   const Lane& zero() const { return zero_; }
-
-  void finish() {
-    t_.scale = scale_;
-    t_.zero = zero_;
-    tile_encode(t_, s_, t_.scale, t_.zero);
-  }
 
  private:
   Tile& t_;
@@ -162,9 +145,13 @@ void round_mse(Tile& t, const Scheme& s) {
     }
     search.consider(scale, zero);
   }
-  search.finish();
+  t.scale = search.scale();
+  t.zero = search.zero();
+  Lane stored = widest;
+  store_scales(s, stored);
   for (int64_t c = 0; c < kTileColumns; ++c)  // beyond the type of the scales: for the caller to refuse
-    if (!std::isfinite(stored_scale(s, widest[c]))) t.scale[c] = widest[c] * HUGE_VALF;
+    if (!std::isfinite(stored[c])) t.scale[c] = widest[c] * HUGE_VALF;
+  tile_encode(t, s, t.scale, t.zero);
 }
 
 }  // namespace lathe

@@ -2,6 +2,7 @@
 // extremes, a product with the float32 reciprocal, halves away from zero. Equal settings give equal bytes.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "ir/ops/half_rows.h"
 #include "passes/quant/rounding/tile.h"
@@ -25,27 +26,55 @@ LATHE_CLONES void range(const float* values, int64_t rows, float* low, float* hi
   }
 }
 
-// roundf of a non-negative x is trunc(x) + (fraction >= 1/2).
-LATHE_CLONES void encode(const float* values, int64_t rows, const float* inverse, const float* zero,
-                         float top, uint8_t* codes) {
+struct Errors {
+  float *worst, *squares, *norm;
+};
+
+// roundf of a non-negative x is trunc(x) + (fraction >= 1/2). Errors count in the first `rows` of `block`.
+LATHE_CLONES void encode(const float* values, int64_t rows, int64_t block, const float* inverse,
+                         const float* zero, const float* scale, float top, uint8_t* codes, Errors errors) {
   const Floats none = {};
   const Floats most = none + top, half = none + 0.5f;
   for (int64_t c = 0; c < kTileColumns; c += kWide) {
-    Floats by, middle;
+    Floats by, middle, step, worst = none, squares = none, norm = none;
     std::memcpy(&by, inverse + c, sizeof by);
     std::memcpy(&middle, zero + c, sizeof middle);
-    for (int64_t r = 0; r < rows; ++r) {
-      Floats x;
-      std::memcpy(&x, values + r * kTileColumns + c, sizeof x);
-      x = x * by + middle;
+    std::memcpy(&step, scale + c, sizeof step);
+    for (int64_t r = 0; r < block; ++r) {
+      Floats w;
+      std::memcpy(&w, values + r * kTileColumns + c, sizeof w);
+      Floats x = w * by + middle;
       x = x > none ? x : none;
       x = x < most ? x : most;
-      const Ints whole = __builtin_convertvector(x, Ints);
-      const Ints up = x - __builtin_convertvector(whole, Floats) >= half;  // -1 where true
-      const Codes code = __builtin_convertvector(whole - up, Codes);
+      Ints whole = __builtin_convertvector(x, Ints);
+      whole -= x - __builtin_convertvector(whole, Floats) >= half;  // -1 where true
+      const Codes code = __builtin_convertvector(whole, Codes);
       std::memcpy(codes + r * kTileColumns + c, &code, sizeof code);
+      if (r >= rows) continue;
+      const Floats d = w - (__builtin_convertvector(whole, Floats) - middle) * step;
+      const Floats size = reinterpret_cast<Floats>(reinterpret_cast<Ints>(d) & kWithoutSign);
+      worst = size > worst ? size : worst;
+      squares += d * d;
+      norm += w * w;
     }
+    std::memcpy(errors.worst + c, &worst, sizeof worst);
+    std::memcpy(errors.squares + c, &squares, sizeof squares);
+    std::memcpy(errors.norm + c, &norm, sizeof norm);
   }
+}
+
+LATHE_CLONES void measure(const float* values, int64_t rows, const float* scale, const float* zero,
+                          const uint8_t* codes, Errors errors) {
+  for (int64_t c = 0; c < kTileColumns; ++c) errors.worst[c] = errors.squares[c] = errors.norm[c] = 0;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < kTileColumns; ++c) {
+      const float w = values[r * kTileColumns + c];
+      const float d = w - (static_cast<float>(codes[r * kTileColumns + c]) - zero[c]) * scale[c];
+      const float size = d < 0 ? -d : d;
+      errors.worst[c] = size > errors.worst[c] ? size : errors.worst[c];
+      errors.squares[c] += d * d;
+      errors.norm[c] += w * w;
+    }
 }
 
 // Scale and zero point of blocks between low and high, zero included.
@@ -80,7 +109,22 @@ LATHE_CLONES void whole_zeros(const float* bottom, const float* scale, float top
   }
 }
 
+LATHE_CLONES void reciprocals(const float* scale, float* inverse) {
+  const Floats none = {};
+  const Floats one = none + 1.0f, most = none + std::numeric_limits<float>::max();
+  for (int64_t c = 0; c < kTileColumns; c += kWide) {
+    Floats s;
+    std::memcpy(&s, scale + c, sizeof s);
+    Floats r = one / s;
+    const Floats size = reinterpret_cast<Floats>(reinterpret_cast<Ints>(r) & kWithoutSign);
+    r = size <= most ? r : none;
+    std::memcpy(inverse + c, &r, sizeof r);
+  }
+}
+
 }  // namespace
+
+void tile_reciprocals(const Lane& scale, Lane& inverse) { reciprocals(scale.v, inverse.v); }
 
 void round_zeros(const Scheme& s, const Lane& bottom, const Lane& scale, Lane& zero) {
   const float top = top_code(s);
@@ -94,9 +138,13 @@ void tile_range(const Tile& t, Lane& low, Lane& high) { range(t.values.data(), t
 
 void tile_encode(Tile& t, const Scheme& s, const Lane& scale, const Lane& zero) {
   Lane inverse;
-  for (int64_t c = 0; c < kTileColumns; ++c) inverse[c] = reciprocal(scale[c]);
-  encode(t.values.data(), static_cast<int64_t>(t.values.size()) / kTileColumns, inverse.v, zero.v,
-         top_code(s), t.codes.data());
+  reciprocals(scale.v, inverse.v);
+  encode(t.values.data(), t.rows, static_cast<int64_t>(t.values.size()) / kTileColumns, inverse.v, zero.v,
+         scale.v, top_code(s), t.codes.data(), {t.worst.v, t.squares.v, t.norm.v});
+}
+
+void tile_errors(Tile& t) {
+  measure(t.values.data(), t.rows, t.scale.v, t.zero.v, t.codes.data(), {t.worst.v, t.squares.v, t.norm.v});
 }
 
 void store_scales(const Scheme& s, Lane& x) {

@@ -18,6 +18,7 @@ inline constexpr int64_t kWide = 16;
 using Floats = float __attribute__((vector_size(64)));
 using Ints = int32_t __attribute__((vector_size(64)));
 using Codes = uint8_t __attribute__((vector_size(16)));
+inline constexpr int32_t kWithoutSign = 0x7fffffff;  // of the bits of a float
 
 // A value per column.
 struct alignas(64) Lane {
@@ -35,6 +36,8 @@ struct Tile {
   int64_t rows = 0;                   // rows that the matrix has here
   const float* importance = nullptr;  // [rows]: what an error in each row counts; null: the same
   Lane scale, zero;                   // value = (code - zero) * scale
+  // Of the last encoding, by column: largest error, sums of squared errors and of squared values.
+  Lane worst, squares, norm;
 };
 
 inline float top_code(const Scheme& s) { return static_cast<float>((1 << s.bits) - 1); }
@@ -58,11 +61,14 @@ inline float reciprocal(float scale) {
   const float r = scale != 0 ? 1.0f / scale : 0.0f;
   return std::isfinite(r) ? r : 0.0f;
 }
+void tile_reciprocals(const Lane& scale, Lane& inverse);
 
 // Extremes of each column over the rows of the tile.
 void tile_range(const Tile& t, Lane& low, Lane& high);
-// codes = clamp(round half away from zero (value / scale + zero)) over all rows of the block.
+// codes = clamp(round half away from zero (value / scale + zero)) over all rows of the block; their errors.
 void tile_encode(Tile& t, const Scheme& s, const Lane& scale, const Lane& zero);
+// The errors of the tile's codes, wherever they are from.
+void tile_errors(Tile& t);
 
 // The methods. Each sets scale, zero and codes of the tile from its values.
 void round_nearest(Tile& t, const Scheme& s);
