@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "ir/base/mapped_file.h"
 #include "ir/exec/executor.h"
 #include "ir/exec/npy.h"
 #include "ir/exec/seed_inputs.h"
@@ -201,12 +202,30 @@ std::vector<Datum> short_version(const Model& m, const std::vector<Datum>& input
   return out;
 }
 
+namespace {
+
+// The weights that the node of v has read leave memory, if a file holds them: a run passes over all of them.
+void forget_weights(const Model& m, ValueId v) {
+  constexpr size_t kLarge = size_t{1} << 20;
+  const NodeId n = m[v].def;
+  if (!n || m.is_hidden(n)) return;
+  for (const ValueId in : m[n].in)
+    if (const Tensor* t = in ? m.constant(in) : nullptr; t != nullptr && t->byte_size() >= kLarge)
+      MappedFile::forget(t->bytes());
+}
+
+}  // namespace
+
 void run_calibration(const Model& m, const ShapeValues& values, const CalibrationOptions& options,
                      const std::function<void(ValueId, const Datum&)>& seen,
                      const std::function<void()>& restart) {
   ExecOptions exec;
   exec.seed = options.seed;
-  exec.on_value = seen;
+  bool first = true;  // later runs would only read the same pages again
+  exec.on_value = [&](ValueId v, const Datum& d) {
+    seen(v, d);
+    if (first) forget_weights(m, v);
+  };
   exec.max_iterations = 10'000;
   // Nobody asked to run the model: what it may take follows from its size.
   if (options.data == "seeded") exec.max_bytes = scratch_bytes(m);
@@ -216,6 +235,7 @@ void run_calibration(const Model& m, const ShapeValues& values, const Calibratio
       std::vector<Datum> inputs = read_inputs(m, file), shorter;
       if (options.shorts) shorter = short_version(m, inputs);
       executor.run(std::move(inputs));
+      first = false;
       if (!shorter.empty()) executor.run(std::move(shorter));
     }
     return;

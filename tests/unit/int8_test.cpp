@@ -83,6 +83,34 @@ TEST(Bytes, ZeroAndTinyColumnsAndWhatIsNotFinite) {
   EXPECT_THROW((void)quantize_bytes(Tensor::make(DType::F32, {0, 3}), false, {}), Error);
 }
 
+TEST(Bytes, WhatColumnsLoseIsTheirDefinition) {
+  const int64_t k = 70, n = 131;
+  const Tensor w = bells(k, n, 6, 1.0f);
+  std::vector<double> mean(static_cast<size_t>(k)), rounded(mean);
+  for (size_t i = 0; i < mean.size(); ++i) {
+    mean[i] = 0.1 * static_cast<double>(i % 7) - 0.2;
+    rounded[i] = mean[i] + 0.01;
+  }
+  for (const bool is_signed : {true, false})
+    for (const bool per_channel : {true, false}) {
+      const ByteWeight q = quantize_bytes(w, false, {.is_signed = is_signed, .per_channel = per_channel});
+      const Tensor back = dequantize_bytes(q);
+      std::vector<double> want(static_cast<size_t>(n));
+      for (int64_t i = 0; i < k; ++i)
+        for (int64_t j = 0; j < n; ++j) {
+          const auto at = static_cast<size_t>(i * n + j), row = static_cast<size_t>(i);
+          want[static_cast<size_t>(j)] +=
+              mean[row] * w.data<float>()[at] - rounded[row] * back.data<float>()[at];
+          const auto code =
+              static_cast<float>(q.codes.as_i64(i * n + j) - q.zero_points.as_i64(per_channel ? j : 0));
+          EXPECT_EQ(back.data<float>()[at],
+                    code * q.scales.data<float>()[per_channel ? static_cast<size_t>(j) : 0]);
+        }
+      EXPECT_EQ(lost_in_columns(w, false, q, mean, rounded), want);
+      EXPECT_EQ(lost_in_columns(transposed(w), true, q, mean, rounded), want);
+    }
+}
+
 // Error of x W when both are rounded to bytes as the pass does it.
 double product_error(const Tensor& x, const Tensor& w) {
   const DynamicScale d = dynamic_scale(x);

@@ -4,12 +4,14 @@
 #include <array>
 #include <cfloat>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "ir/base/clones.h"
 #include "ir/base/narrow_types.h"
 #include "ir/base/parallel.h"
 #include "ir/ops/convert.h"
+#include "passes/quant/rounding/tile.h"
 
 namespace lathe {
 namespace {
@@ -41,25 +43,65 @@ LATHE_CLONES float poison(const float* values, int64_t rows) {
   return all;
 }
 
-// Half to even, as numpy rounds; |x| below 2^22.
-inline float nearest(float x) {
-  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23
-  return (x + kMagic) - kMagic;
-}
+// Added and taken away again, it rounds half to even, as numpy does; |x| below 2^22.
+constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23
 
 LATHE_CLONES void encode(const float* values, int64_t rows, const float* scale, const float* zero, float low,
-                         float high, int32_t* codes, float* squares, float* norm) {
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < kColumns; ++c) {
-      const float v = values[r * kColumns + c];
-      float q = nearest(v / scale[c]) + zero[c];
-      q = q < low ? low : q > high ? high : q;
-      codes[r * kColumns + c] = static_cast<int32_t>(q);
-      const float d = v - (q - zero[c]) * scale[c];
-      squares[c] += d * d;
-      norm[c] += v * v;
+                         float high, int8_t* codes, float* squares, float* norm) {
+  using Bytes = int8_t __attribute__((vector_size(16)));
+  const Floats none = {};
+  const Floats least = none + low, most = none + high, magic = none + kMagic;
+  for (int64_t c = 0; c < kColumns; c += kWide) {
+    Floats step, middle, error = none, all = none;
+    std::memcpy(&step, scale + c, sizeof step);
+    std::memcpy(&middle, zero + c, sizeof middle);
+    for (int64_t r = 0; r < rows; ++r) {
+      Floats v;
+      std::memcpy(&v, values + r * kColumns + c, sizeof v);
+      Floats q = ((v / step + magic) - magic) + middle;
+      q = q < least ? least : q;
+      q = q > most ? most : q;
+      const Bytes code = __builtin_convertvector(__builtin_convertvector(q, Ints), Bytes);
+      std::memcpy(codes + r * kColumns + c, &code, sizeof code);
+      const Floats d = v - (q - middle) * step;
+      error += d * d;
+      all += v * v;
     }
+    std::memcpy(squares + c, &error, sizeof error);
+    std::memcpy(norm + c, &all, sizeof all);
+  }
 }
+
+constexpr int64_t kPart = int64_t{1} << 18;  // elements that are a thread's work
+
+// Scales and zero points of the columns, one each.
+class Columns {
+ public:
+  Columns(const ByteWeight& q, int64_t n) : n_(n), is_signed_(q.codes.dtype == DType::I8) {
+    const bool lone = q.scales.rank() == 0;
+    for (int64_t c = 0; c < n; ++c) {
+      scale_.push_back(q.scales.data<float>()[static_cast<size_t>(lone ? 0 : c)]);
+      zero_.push_back(static_cast<int32_t>(q.zero_points.as_i64(lone ? 0 : c)));
+    }
+  }
+
+  // Columns [first, first + width) of a row, dequantized.
+  void row(const Tensor& codes, int64_t r, int64_t first, int64_t width, float* to) const {
+    const auto* at = reinterpret_cast<const uint8_t*>(codes.bytes().data()) + r * n_ + first;
+    const float* scale = scale_.data() + first;
+    const int32_t* zero = zero_.data() + first;
+    for (int64_t c = 0; c < width; ++c) {
+      const int32_t code = is_signed_ ? static_cast<int8_t>(at[c]) : at[c];
+      to[c] = static_cast<float>(code - zero[c]) * scale[c];
+    }
+  }
+
+ private:
+  int64_t n_;
+  bool is_signed_;
+  std::vector<float> scale_;
+  std::vector<int32_t> zero_;
+};
 
 class ByteQuantizer {
  public:
@@ -107,7 +149,9 @@ class ByteQuantizer {
     return q;
   }
 
- private:
+  int64_t tiles() const { return tiles_; }
+
+  // 64 rows from `row` on, of the columns of a tile.
   void load(Piece& p, int64_t tile, int64_t row) const {
     const int64_t first = tile * kColumns, width = std::min(kColumns, n_ - first);
     p.rows = std::min(kRows, k_ - row);
@@ -134,6 +178,7 @@ class ByteQuantizer {
     get(static_cast<const BFloat16*>(nullptr));
   }
 
+ private:
   void find_ranges() {
     const auto padded = static_cast<size_t>(tiles_ * kColumns);
     low_.assign(padded, 0);  // zero is a value of every range
@@ -174,18 +219,14 @@ class ByteQuantizer {
     const int64_t first = t * kColumns, width = std::min(kColumns, n_ - first);
     const auto at = static_cast<size_t>(first);
     Piece p;
-    std::array<int32_t, kRows * kColumns> codes;
-    std::array<float, kColumns> error{}, sum{};
+    std::array<int8_t, kRows * kColumns> codes;
+    std::array<float, kColumns> error, sum;
     for (int64_t row = 0; row < k_; row += kRows) {
       load(p, t, row);
-      error.fill(0);
-      sum.fill(0);
       encode(p.values.data(), p.rows, &scale_[at], &zero_[at], lowest_, highest_, codes.data(), error.data(),
              sum.data());
       for (int64_t r = 0; r < p.rows; ++r)
-        for (int64_t c = 0; c < width; ++c)
-          out[(row + r) * n_ + first + c] =
-              static_cast<std::byte>(codes[static_cast<size_t>(r * kColumns + c)]);
+        std::memcpy(out + (row + r) * n_ + first, codes.data() + r * kColumns, static_cast<size_t>(width));
       for (size_t c = 0; c < error.size(); ++c) {
         squares += error[c];
         norm += sum[c];
@@ -210,13 +251,11 @@ ByteWeight quantize_bytes(const Tensor& w, bool transposed, const ByteFormat& fo
 Tensor dequantize_bytes(const ByteWeight& q) {
   Tensor out = Tensor::uninitialized(DType::F32, q.codes.dims);
   const int64_t n = q.codes.dims[1];
-  const bool lone = q.scales.rank() == 0;
-  for (int64_t i = 0; i < q.codes.count(); ++i) {
-    const int64_t c = lone ? 0 : i % n;
-    out.mutable_data<float>()[static_cast<size_t>(i)] =
-        static_cast<float>(q.codes.as_i64(i) - q.zero_points.as_i64(c)) *
-        q.scales.data<float>()[static_cast<size_t>(c)];
-  }
+  const Columns columns(q, n);
+  float* to = out.mutable_data<float>().data();
+  parallel_for(q.codes.dims[0], std::max<int64_t>(1, kPart / n), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) columns.row(q.codes, r, 0, n, to + r * n);
+  });
   return out;
 }
 
@@ -224,6 +263,32 @@ ByteFormat byte_format(const PassOptions& o) {
   return {.is_signed = o.choice("weights", {"int8", "uint8"}) == "int8",
           .per_channel = o.flag("per-channel"),
           .reduce_range = o.flag("reduce-range")};
+}
+
+std::vector<double> lost_in_columns(const Tensor& w, bool transposed, const ByteWeight& q,
+                                    const std::vector<double>& mean, const std::vector<double>& rounded) {
+  const int64_t k = q.codes.dims[0], n = q.codes.dims[1];
+  const Columns columns(q, n);
+  std::vector<double> sum(static_cast<size_t>(n));
+  const ByteQuantizer reader(w, transposed, {});
+  parallel_for(reader.tiles(), 1, [&](int64_t begin, int64_t end) {
+    Piece p;
+    std::array<float, kColumns> back;
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t first = t * kColumns, width = std::min(kColumns, n - first);
+      for (int64_t row = 0; row < k; row += kRows) {
+        reader.load(p, t, row);
+        for (int64_t r = 0; r < p.rows; ++r) {
+          columns.row(q.codes, row + r, first, width, back.data());
+          const double was = mean[static_cast<size_t>(row + r)], is = rounded[static_cast<size_t>(row + r)];
+          const float* v = p.values.data() + r * kColumns;
+          double* to = sum.data() + first;
+          for (int64_t c = 0; c < width; ++c) to[c] += was * v[c] - is * back[static_cast<size_t>(c)];
+        }
+      }
+    }
+  });
+  return sum;
 }
 
 }  // namespace lathe

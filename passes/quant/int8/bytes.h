@@ -2,6 +2,7 @@
 // MatMulInteger, QAttention and their kin read it: [K, N], row-major.
 #pragma once
 #include <cstdint>
+#include <vector>
 
 #include "ir/core/tensor.h"
 #include "passes/core/pass.h"
@@ -33,5 +34,10 @@ ByteWeight quantize_bytes(const Tensor& w, bool transposed, const ByteFormat& fo
 
 // Back to float32 [K, N].
 Tensor dequantize_bytes(const ByteWeight& q);
+
+// By column of w, the sum over K of mean * w - rounded * dequantized: what rounding takes from the mean of
+// each output when the inputs have the means `mean`, and `rounded` once they are rounded.
+std::vector<double> lost_in_columns(const Tensor& w, bool transposed, const ByteWeight& q,
+                                    const std::vector<double>& mean, const std::vector<double>& rounded);
 
 }  // namespace lathe

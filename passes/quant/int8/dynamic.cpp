@@ -7,6 +7,8 @@
 #include <map>
 #include <tuple>
 
+#include "ir/base/mapped_file.h"
+#include "ir/core/spill.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/quant/affine.h"
 #include "passes/quant/channels.h"
@@ -122,6 +124,8 @@ class Dynamic {
       ctx_.missed("dynamic", s.node, fmt::format("'{}': {}", name, e.what()));
       return nullptr;
     }
+    out.bytes.codes = spilled(out.bytes.codes);
+    MappedFile::forget(s.weight->bytes());
     out.codes = b.constant(out.bytes.codes, name + "_quantized");
     out.scales = b.constant(out.bytes.scales, name + "_scale");
     if (!o_.format.is_signed || is_attention(m_, s))
@@ -134,16 +138,7 @@ class Dynamic {
     const auto it = stats_.find(s.input);
     if (it == stats_.end() || it->second.k != s.k()) return {};
     const ChannelStats& x = it->second;
-    const Tensor w = convert(s.weight->aligned(), DType::F32), back = dequantize_bytes(q.bytes);
-    const int64_t k = s.k(), n = s.n();
-    std::vector<double> sum(static_cast<size_t>(n));
-    const auto a = w.data<float>(), c = back.data<float>();
-    for (int64_t i = 0; i < k; ++i)
-      for (int64_t j = 0; j < n; ++j)
-        sum[static_cast<size_t>(j)] +=
-            x.mean[static_cast<size_t>(i)] * a[static_cast<size_t>(s.transposed ? j * k + i : i * n + j)] -
-            x.rounded[static_cast<size_t>(i)] * c[static_cast<size_t>(i * n + j)];
-    return sum;
+    return lost_in_columns(*s.weight, s.transposed, q.bytes, x.mean, x.rounded);
   }
 
   // As float32, with something added; zeros where the site has none.

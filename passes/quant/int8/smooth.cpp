@@ -4,9 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <set>
 
+#include "ir/base/mapped_file.h"
+#include "ir/base/parallel.h"
+#include "ir/core/spill.h"
 #include "ir/ops/convert.h"
 #include "passes/quant/int8/sites.h"
 
@@ -22,18 +26,34 @@ struct RowNorms {
   std::vector<double> squares;  // [K]
 };
 
+constexpr int64_t kPart = int64_t{1} << 18;  // elements of a weight that a thread holds in float
+
+// Rows [first, last) as float32.
+Tensor float_rows(const Tensor& t, int64_t columns, int64_t first, int64_t last) {
+  const auto row = static_cast<size_t>(columns * bit_width(t.dtype) / 8);
+  const auto bytes =
+      t.bytes().subspan(static_cast<size_t>(first) * row, static_cast<size_t>(last - first) * row);
+  return convert(Tensor::view(t.dtype, {last - first, columns}, bytes, t.keep()).aligned(), DType::F32);
+}
+
 void add_rows(RowNorms& r, const WeightSite& s) {
-  const Tensor w = convert(s.weight->aligned(), DType::F32);
-  const int64_t k = s.k(), n = s.n();
+  const int64_t k = s.k(), n = s.n(), columns = s.transposed ? k : n, rows = s.transposed ? n : k;
   r.largest.resize(static_cast<size_t>(k));
   r.squares.resize(static_cast<size_t>(k));
-  const auto v = w.data<float>();
-  for (int64_t i = 0; i < k * n; ++i) {
-    const auto row = static_cast<size_t>(s.transposed ? i % k : i / n);
-    const float x = std::fabs(v[static_cast<size_t>(i)]);
+  const auto see = [&](size_t row, float value) {
+    const float x = std::fabs(value);
     if (!(x <= r.largest[row])) r.largest[row] = x;
     r.squares[row] += static_cast<double>(x) * x;
-  }
+  };
+  const int64_t part = std::max<int64_t>(1, kPart / columns);
+  const auto over = [&](int64_t first, int64_t last) {
+    const Tensor w = float_rows(*s.weight, columns, first, last);
+    const float* v = w.data<float>().data();
+    for (int64_t i = first; i < last; ++i)
+      for (int64_t j = 0; j < columns; ++j) see(static_cast<size_t>(s.transposed ? j : i), *v++);
+  };
+  if (!s.transposed) return parallel_for(rows, part, over);  // rows have their own sums
+  for (int64_t first = 0; first < rows; first += part) over(first, std::min(rows, first + part));
 }
 
 // Error of the products that rounding the activations makes, up to a constant: one step for all channels.
@@ -50,20 +70,29 @@ double rounding_error(const ChannelStats& x, const RowNorms& rows, const std::ve
 enum class Along { rows, columns };  // of a [rows, columns] matrix; a vector is one row
 
 // t with row i, or column i, times factor[i] (or by 1 / factor[i]), in its own type; columns from `first` on.
+// A copy of every weight may be more than memory holds: it is spilled.
 Tensor scaled(const Tensor& t, std::span<const float> factor, Along along, bool divide, int64_t first = 0) {
-  const Tensor from = convert(t.aligned(), DType::F32);
-  Tensor out = Tensor::uninitialized(DType::F32, from.dims);
-  const int64_t columns = from.dims.back();
-  const auto a = from.data<float>();
-  const auto b = out.mutable_data<float>();
-  const auto size = static_cast<int64_t>(factor.size());
-  for (int64_t i = 0; i < from.count(); ++i) {
-    const int64_t at = along == Along::rows ? i / columns : i % columns - first;
-    float f = at >= 0 && at < size ? factor[static_cast<size_t>(at)] : 1.0f;
-    if (divide) f = 1.0f / f;
-    b[static_cast<size_t>(i)] = a[static_cast<size_t>(i)] * f;
-  }
-  return convert(out, t.dtype);
+  const int64_t columns = t.dims.back(), rows = columns == 0 ? 0 : t.count() / columns;
+  std::vector<float> by(static_cast<size_t>(along == Along::rows ? rows : columns), 1.0f);
+  for (size_t i = 0; i < factor.size(); ++i)
+    if (const size_t at = i + static_cast<size_t>(first); at < by.size())
+      by[at] = divide ? 1.0f / factor[i] : factor[i];
+  const Spill out = spill(t.byte_size());
+  parallel_for(rows, std::max<int64_t>(1, kPart / std::max<int64_t>(1, columns)),
+               [&](int64_t begin, int64_t end) {
+                 const Tensor from = float_rows(t, columns, begin, end);
+                 Tensor made = Tensor::uninitialized(DType::F32, from.dims);
+                 const float* a = from.data<float>().data();
+                 float* b = made.mutable_data<float>().data();
+                 for (int64_t i = begin; i < end; ++i, a += columns, b += columns)
+                   for (int64_t j = 0; j < columns; ++j)
+                     b[j] = a[j] * by[static_cast<size_t>(along == Along::rows ? i : j)];
+                 const Tensor narrow = convert(made, t.dtype);
+                 const size_t at = static_cast<size_t>(begin * columns * bit_width(t.dtype) / 8);
+                 std::memcpy(out.data + at, narrow.bytes().data(), narrow.byte_size());
+               });
+  MappedFile::forget(t.bytes());
+  return out.tensor(t.dtype, t.dims);
 }
 
 class Smoother {
