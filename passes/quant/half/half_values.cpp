@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <span>
 
 #include "ir/base/mapped_file.h"
+#include "ir/base/parallel.h"
 #include "ir/core/spill.h"
 #include "ir/ops/convert.h"
 
@@ -22,6 +25,32 @@ Tensor half_constant(const Tensor& t, const HalfKind& kind) {
     if (x != 0 && std::fabs(x) < kind.smallest) x = std::copysign(static_cast<float>(kind.smallest), x);
   return convert(wide, kind.dtype);
 }
+
+namespace {
+
+// A large constant in parts, to where it stays.
+Tensor half_weight(const Tensor& t, const HalfKind& kind) {
+  constexpr int64_t kPart = int64_t{1} << 18;  // elements
+  if (t.count() <= kPart) {
+    Tensor narrow = spilled(half_constant(t, kind));
+    MappedFile::forget(t.bytes());
+    return narrow;
+  }
+  const Spill out = spill(static_cast<size_t>(byte_count(kind.dtype, t.count())));
+  const auto unit = static_cast<size_t>(bit_width(kind.dtype) / 8);
+  parallel_for(t.count(), kPart, [&](int64_t begin, int64_t end) {
+    const auto from = t.bytes().subspan(static_cast<size_t>(begin) * sizeof(float),
+                                        static_cast<size_t>(end - begin) * sizeof(float));
+    const Tensor narrow = convert(Tensor::view(t.dtype, {end - begin}, from, t.keep()).aligned(), kind.dtype);
+    const std::span<std::byte> to(out.data + static_cast<size_t>(begin) * unit, narrow.byte_size());
+    std::memcpy(to.data(), narrow.bytes().data(), to.size());
+    MappedFile::forget(from);
+    MappedFile::forget(to);
+  });
+  return out.tensor(kind.dtype, t.dims);
+}
+
+}  // namespace
 
 ValueId HalfValues::source(ValueId v, std::vector<NodeId>& context) const {
   const NodeId def = m_[v].def;
@@ -68,8 +97,7 @@ std::pair<int64_t, int64_t> HalfValues::fold_constants() {
       if (m_[twin].erased) continue;
       if (!half) {
         const TensorPtr t = m_.constant_ptr(v);
-        Tensor narrow = spilled(half_constant(*t, kind_));
-        MappedFile::forget(t->bytes());
+        Tensor narrow = half_weight(*t, kind_);
         before += static_cast<int64_t>(t->byte_size());
         after += static_cast<int64_t>(narrow.byte_size());
         half = m_.add_initializer(m_[v].graph, std::move(narrow), m_.unique_name(m_[v].name + "_half"));

@@ -10,6 +10,7 @@
 #include "ir/exec/compare.h"
 #include "ir/ops/convert.h"
 #include "passes/quant/calibrate.h"
+#include "passes/quant/half/float_parts.h"
 
 namespace lathe {
 namespace {
@@ -65,14 +66,18 @@ bool same_outputs(const Seen& a, const Seen& b) {
 // beyond the type. 0 for any other.
 double mask_size(const Tensor& t, const HalfKind& kind) {
   double most = 0;
-  const Tensor aligned = t.aligned();
-  for (const float x : aligned.data<float>()) {
-    const double a = std::fabs(static_cast<double>(x));
-    if (a == 0 || !std::isfinite(x)) continue;
-    if (a <= kind.largest) return 0;
-    most = std::max(most, a);
-  }
-  return most;
+  bool is_mask = true;
+  in_float_parts(t, [&](std::span<const float> part) {
+    for (const float x : part) {
+      const double a = std::fabs(static_cast<double>(x));
+      if (a == 0 || !std::isfinite(x)) continue;
+      is_mask = a > kind.largest;
+      if (!is_mask) break;
+      most = std::max(most, a);
+    }
+    return is_mask;
+  });
+  return is_mask ? most : 0;
 }
 
 Tensor clamped(const Tensor& t, double limit) {

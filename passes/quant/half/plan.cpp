@@ -8,6 +8,7 @@
 
 #include "ir/core/walk.h"
 #include "passes/analysis/ranges.h"
+#include "passes/quant/half/float_parts.h"
 #include "passes/quant/half/slots.h"
 
 namespace lathe {
@@ -130,11 +131,19 @@ class Planner {
     return {};
   }
 
-  std::string constant(NodeId n, ValueId v, const Tensor& t) const {
-    double most = 0;
-    const Tensor aligned = t.aligned();
-    for (const float x : aligned.data<float>())
-      if (std::isfinite(x)) most = std::max(most, std::fabs(static_cast<double>(x)));
+  static double largest(const Tensor& t) {
+    float most = 0;
+    in_float_parts(t, [&](std::span<const float> part) {
+      for (const float x : part)
+        if (std::isfinite(x)) most = std::max(most, std::fabs(x));
+      return true;
+    });
+    return static_cast<double>(most);
+  }
+
+  std::string constant(NodeId n, ValueId v, const Tensor& t) {
+    const auto known = largest_.find(v);
+    const double most = known != largest_.end() ? known->second : largest_[v] = largest(t);
     if (most > o_.kind.largest) return fmt::format("the constant '{}' holds {:.3g}", m_[v].name, most);
     if (most > 0 && most < o_.kind.normal && !takes_tiny(m_[n]))
       return fmt::format("the constant '{}' is {:.3g} at most, below what {} holds well", m_[v].name, most,
@@ -142,7 +151,7 @@ class Planner {
     return {};
   }
 
-  std::string why_it_stays(NodeId n, const HalfSlots& slots) const {
+  std::string why_it_stays(NodeId n, const HalfSlots& slots) {
     const Node& node = m_[n];
     if (!slots.refusal.empty()) return slots.refusal;
     if (std::string why = o_.keep.reason(m_, n, roles_); !why.empty()) return why;
@@ -256,6 +265,7 @@ class Planner {
   std::unordered_set<ValueId> positions_;
   std::unordered_map<NodeId, HalfLabel> labels_;
   std::unordered_map<NodeId, std::string> why_;
+  std::unordered_map<ValueId, double> largest_;  // numbers of constants
 };
 
 }  // namespace
