@@ -1,4 +1,4 @@
-"""The models that bench/inspection.py adds to the exporters' own: 20 GB that take no disk, and two that differ."""
+"""The models that benches add to the exporters' own: gigabytes that take no disk, and two that differ."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from onnx import TensorProto, helper
 WIDTH, LAYERS = 8192, 75  # 75 weights of 8192 x 8192 float32: 20.1 GB
 
 
-def sparse(folder: pathlib.Path) -> pathlib.Path:
+def sparse(folder: pathlib.Path, layers: int = LAYERS, name: str = "sparse-20gb") -> pathlib.Path:
     """A chain of products whose weights are external: the data file is a hole."""
-    path, size = folder / "sparse-20gb.onnx", 4 * WIDTH * WIDTH
+    path, size = folder / f"{name}.onnx", 4 * WIDTH * WIDTH
     nodes, weights = [], []
-    for i in range(LAYERS):
+    for i in range(layers):
         w = TensorProto(name=f"w{i}", data_type=TensorProto.FLOAT, dims=[WIDTH, WIDTH],
                         data_location=TensorProto.EXTERNAL)
-        for key, value in (("location", "sparse-20gb.data"), ("offset", i * size), ("length", size)):
+        for key, value in (("location", f"{name}.data"), ("offset", i * size), ("length", size)):
             w.external_data.add(key=key, value=str(value))
         weights.append(w)
         nodes.append(helper.make_node("MatMul", [f"x{i}", f"w{i}"], [f"h{i}"]))
         nodes.append(helper.make_node("Relu", [f"h{i}"], [f"x{i + 1}"]))
     graph = helper.make_graph(
         nodes, "sparse", [helper.make_tensor_value_info("x0", TensorProto.FLOAT, ["batch", "sequence", WIDTH])],
-        [helper.make_tensor_value_info(f"x{LAYERS}", TensorProto.FLOAT, ["batch", "sequence", WIDTH])], weights)
+        [helper.make_tensor_value_info(f"x{layers}", TensorProto.FLOAT, ["batch", "sequence", WIDTH])], weights)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
-    with open(folder / "sparse-20gb.data", "wb") as f:
-        f.truncate(LAYERS * size)
+    with open(folder / f"{name}.data", "wb") as f:
+        f.truncate(layers * size)
     return path
 
 
