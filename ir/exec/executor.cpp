@@ -239,11 +239,22 @@ struct Executor::Impl {
     const KeptOperands::Scope kept(room ? &memory->constants : nullptr);
     const BufferLimit limit(c.max_bytes);
     if (is_gradient(n))
-      eval_gradient(*instance.model, c, options.precise);
+      differentiate(instance, c);
     else
       step.def->eval(c);
     if (room) live.keep(memory->constants.kept_bytes() - before);
     return std::move(c.results());
+  }
+
+  void differentiate(Instance& instance, EvalCtx& c) const {
+    std::vector<std::unique_ptr<Expansion>> made;
+    eval_gradient(*instance.model, c, options.precise,
+                  [&](const Node& n, std::span<const Datum* const> in) -> OpBody {
+                    auto e = make_expansion(n, in);
+                    if (!e) return {};
+                    made.push_back(std::move(e));
+                    return {&made.back()->model, made.back()->body};
+                  });
   }
 
   static std::vector<Datum> copies(std::span<const Datum* const> in) {
@@ -268,8 +279,27 @@ struct Executor::Impl {
     return run_graph(*callee, step.function->body, copies(in), nullptr);
   }
 
+  // Halves are computed in float and rounded once, as kernels do: the body sees floats.
   std::vector<Datum> expand(const Node& n, const PlanStep& step, std::span<const Datum* const> in) {
     if (!step.bodies.empty()) fail("there is no kernel for this op");
+    DType half = DType::Undefined;
+    std::vector<Datum> wide = copies(in);
+    std::vector<const Datum*> operands(in.begin(), in.end());
+    for (size_t i = 0; i < in.size(); ++i) {
+      const Tensor* t = in[i] != nullptr ? in[i]->tensor() : nullptr;
+      if (t == nullptr || (t->dtype != DType::F16 && t->dtype != DType::BF16)) continue;
+      half = t->dtype;
+      wide[i] = convert(*t, DType::F32);
+      operands[i] = &wide[i];
+    }
+    if (half == DType::Undefined) return run_body(n, in);
+    std::vector<Datum> out = run_body(n, operands);
+    for (Datum& d : out)
+      if (const Tensor* t = d.tensor(); t != nullptr && t->dtype == DType::F32) d = convert(*t, half);
+    return out;
+  }
+
+  std::vector<Datum> run_body(const Node& n, std::span<const Datum* const> in) {
     std::string key = n.domain + "::" + n.type + "/" + std::to_string(n.out.size());
     for (size_t i = 0; i < n.out.size(); ++i) key += n.out[i] ? 'y' : 'n';
     for (const Attr& a : n.attrs.items()) key += fmt::format("/{}={:x}", a.name, hash_value(a.value));
@@ -279,9 +309,11 @@ struct Executor::Impl {
     }
     auto& e = expansions[key];
     if (!e) e = make_expansion(n, in);
+    if (!e) fail("there is no kernel for this op");
     return run_graph(e->instance, e->body, copies(in), nullptr);
   }
 
+  // Null where the op has no function body.
   std::unique_ptr<Expansion> make_expansion(const Node& n, std::span<const Datum* const> in) const {
     auto e = std::make_unique<Expansion>();
     e->model.info.ir_version = m.info.ir_version;
@@ -301,7 +333,7 @@ struct Executor::Impl {
       if (!n.out[i]) e->model.drop_output(copy, i);
     e->model.place(copy, e->model.main());
     const auto body = expand_function(e->model, copy);
-    if (!body) fail("there is no kernel for this op");
+    if (!body) return nullptr;
     e->body = *body;
     e->instance.model = &e->model;
     return e;

@@ -65,6 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
         HalfCase{{"Conv", {{"group", int64_t{8}}}}, {{1, 8, 9, 9}, {8, 1, 3, 3}, {8}}},
         HalfCase{{"LayerNormalization"}, {{20, 60}, {60}, {60}}},
         HalfCase{{"RMSNormalization"}, {{20, 60}, {60}}}, HalfCase{{"LogSoftmax"}, {{20, 60}}},
+        HalfCase{{"SwiGLU"}, {{20, 60}, {20, 60}}},
         HalfCase{{"ReduceMean"}, {{30, 10, 70}}}, HalfCase{{"ReduceSum"}, {{30, 700}}},
         HalfCase{{"ReduceL2"}, {{30, 700}}}, HalfCase{{"Erf"}, {{1000}}}, HalfCase{{"Gelu"}, {{1000}}},
         HalfCase{{"Tanh"}, {{1000}}}, HalfCase{{"Exp"}, {{1000}}},

@@ -1,5 +1,7 @@
 // Einsum: operands are contracted pairwise, left to right, each pair as one batched matrix product. Halves
 // are computed in float and rounded once.
+#include "ir/ops/math/einsum.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -13,13 +15,11 @@
 namespace lathe {
 namespace {
 
-// Labels are the letters themselves; those of the dims under an ellipsis, counted from the left, start here.
-constexpr int kEllipsis = 256;
-using Labels = std::vector<int>;
+using Labels = EinsumTerms::Labels;
 
-struct Terms {
-  std::vector<Labels> in;  // an ellipsis is the one label kEllipsis
-  Labels out;
+constexpr int kEllipsis = 256;  // where the labels of dims under an ellipsis start
+
+struct Terms : EinsumTerms {  // an ellipsis is the one label kEllipsis
   bool explicit_out = false;
 };
 
@@ -271,6 +271,10 @@ void infer_einsum(InferCtx& c) {
 }
 
 }  // namespace
+
+EinsumTerms einsum_terms(const std::string& equation, const std::vector<size_t>& ranks) {
+  return expand(parse(equation), ranks);
+}
 
 void register_einsum(OpRegistry& r) { r.add({"", "Einsum", infer_einsum, eval_einsum}); }
 

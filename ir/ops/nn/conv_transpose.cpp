@@ -8,10 +8,8 @@
 #include "ir/ops/op_def.h"
 
 namespace lathe {
-namespace {
 
-// Sizes and padding; the window is that of the convolution that takes the output back to the input.
-Window transposed_window(const Attrs& attrs, const Dims& kernel, const Dims& in) {
+Window make_transposed_window(const Attrs& attrs, const Dims& kernel, const Dims& in) {
   const size_t rank = in.size();
   const auto list = [&](const char* name, size_t n, int64_t otherwise, int64_t least) {
     Dims v = attrs.ints(name);
@@ -51,6 +49,8 @@ Window transposed_window(const Attrs& attrs, const Dims& kernel, const Dims& in)
   }
   return w;
 }
+
+namespace {
 
 template <class T>
 void run(const Window& w, const Tensor& x, const Tensor& weights, const Tensor* bias, int64_t group,
@@ -99,8 +99,8 @@ void eval_conv_transpose(EvalCtx& c) {
   const int64_t features = checked_mul(w.dims[1], group);
   if (c.has(2) && (c.in(2, x.dtype).rank() != 1 || c.in(2).count() != features))
     fail("the bias must hold one value for each of {} features", features);
-  const Window window = transposed_window(c.attrs(), Dims(w.dims.begin() + 2, w.dims.end()),
-                                          Dims(x.dims.begin() + 2, x.dims.end()));
+  const Window window = make_transposed_window(c.attrs(), Dims(w.dims.begin() + 2, w.dims.end()),
+                                               Dims(x.dims.begin() + 2, x.dims.end()));
   Dims dims{x.dims[0], features};
   dims.insert(dims.end(), window.in.begin(), window.in.end());
   const DType wide = x.dtype == DType::F64 ? DType::F64 : DType::F32;
@@ -123,7 +123,7 @@ void infer_conv_transpose(InferCtx& c) {
     const auto in = as_constants(Shape(x->begin() + 2, x->end())),
                kernel = as_constants(Shape(w->begin() + 2, w->end()));
     if (in && kernel) {
-      const Window window = transposed_window(c.attrs(), *kernel, *in);
+      const Window window = make_transposed_window(c.attrs(), *kernel, *in);
       for (size_t d = 0; d < in->size(); ++d) out[d + 2] = Dim(window.in[d]);
     }
   }

@@ -19,6 +19,10 @@ struct Window {
 // padding.
 Window make_window(const Attrs& attrs, Dims kernel, Dims in, bool ceil_mode);
 
+// Of ConvTranspose: the window of the convolution that takes its output (`in` there) back to its input of
+// size `in` (`out` there).
+Window make_transposed_window(const Attrs& attrs, const Dims& kernel, const Dims& in);
+
 // Output sizes when some input sizes are symbols. An empty kernel is taken from kernel_shape.
 Shape window_shape(InferCtx& c, Shape kernel, const Shape& in, bool ceil_mode);
 

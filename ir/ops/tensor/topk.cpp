@@ -56,8 +56,8 @@ void eval_topk(EvalCtx& c) {
   dims[axis] = k;
   const std::span<const int64_t> all = x.dims;
   const int64_t outer = element_count(all.first(axis)), inner = element_count(all.subspan(axis + 1));
+  Tensor& indices = c.out(1, DType::I64, dims);  // first: a node may list one output only
   Tensor& values = c.out(0, x.dtype, dims);
-  Tensor& indices = c.out(1, DType::I64, dims);
   if (values.count() == 0) return;
   dispatch<Numbers>(x.dtype, [&]<class T>() {
     const auto in = x.data<T>();

@@ -77,6 +77,31 @@ Var d_selu(Backward& b) {
   const double alpha = b.attrs().f("alpha", 1.67326319f), gamma = b.attrs().f("gamma", 1.05070102f);
   return choose(b, positive(b), b.number(gamma), b.add(b.y(), b.number(alpha * gamma)));
 }
+Var d_celu(Backward& b) {
+  const Var slope = b.op("Exp", {b.div(b.x(), b.number(b.attrs().f("alpha", 1)))});
+  return choose(b, positive(b), b.number(1), slope);
+}
+Var d_shrink(Backward& b) {
+  const Var far = b.op("Greater", {b.op("Abs", {b.x()}), b.number(b.attrs().f("lambd", 0.5F))});
+  return choose(b, far, b.number(1), b.number(0));
+}
+// x clip (x / 6 + 1 / 2, 0, 1)
+Var d_hard_swish(Backward& b) {
+  const Var inside = b.op("Less", {b.op("Abs", {b.x()}), b.number(3)});
+  const Var slope = b.add(b.mul(b.x(), b.number(1.0 / 3)), b.number(0.5));
+  return choose(b, inside, slope, choose(b, positive(b), b.number(1), b.number(0)));
+}
+// x tanh (softplus (x))
+Var d_mish(Backward& b) {
+  const Var t = b.op("Tanh", {b.op("Softplus", {b.x()})});
+  return b.add(t, b.mul(b.mul(b.x(), one_minus(b, square(b, t))), b.op("Sigmoid", {b.x()})));
+}
+// x sigmoid (alpha x)
+Var d_swish(Backward& b) {
+  const Var alpha = b.number(b.attrs().f("alpha", 1));
+  const Var s = b.op("Sigmoid", {b.mul(alpha, b.x())});
+  return b.mul(s, b.add(b.number(1), b.mul(b.mul(alpha, b.x()), one_minus(b, s))));
+}
 Var d_hard_sigmoid(Backward& b) {
   const Var inside = b.op("And", {b.op("Greater", {b.y(), b.number(0)}), b.op("Less", {b.y(), b.number(1)})});
   return choose(b, inside, b.number(b.attrs().f("alpha", 0.2f)), b.number(0));
@@ -142,6 +167,12 @@ void d_cast(Backward& b) {
   if (b.wants(0)) b.give(0, b.op("Cast", {b.dy()}, {{"to", static_cast<int64_t>(b.at(b.x()).dtype)}}));
 }
 
+void d_prelu(Backward& b) {
+  const Var above = positive(b);
+  if (b.wants(0)) b.give(0, b.mul(b.dy(), choose(b, above, b.number(1), b.x(1))));
+  if (b.wants(1)) b.give(1, b.mul(b.dy(), choose(b, above, b.number(0), b.x())));
+}
+
 }  // namespace
 
 DerivativeTable elementwise_derivatives() {
@@ -154,7 +185,9 @@ DerivativeTable elementwise_derivatives() {
           {"Atan", scaled<d_atan>},
           {"Atanh", scaled<d_atanh>},
           {"Cast", d_cast},
+          {"CastLike", d_cast},
           {"Ceil", nothing},
+          {"Celu", scaled<d_celu>},
           {"Clip", d_clip},
           {"Cos", scaled<d_cos>},
           {"Cosh", scaled<d_cosh>},
@@ -165,18 +198,22 @@ DerivativeTable elementwise_derivatives() {
           {"Floor", nothing},
           {"Gelu", scaled<d_gelu>},
           {"HardSigmoid", scaled<d_hard_sigmoid>},
+          {"HardSwish", scaled<d_hard_swish>},
           {"LeakyRelu", scaled<d_leaky_relu>},
           {"Log", scaled<d_log>},
           {"Max", d_extreme},
           {"Mean", d_mean},
           {"Min", d_extreme},
+          {"Mish", scaled<d_mish>},
           {"Mul", d_mul},
           {"Neg", scaled<d_neg>},
+          {"PRelu", d_prelu},
           {"Pow", d_pow},
           {"Reciprocal", scaled<d_reciprocal>},
           {"Relu", scaled<d_relu>},
           {"Round", nothing},
           {"Selu", scaled<d_selu>},
+          {"Shrink", scaled<d_shrink>},
           {"Sigmoid", scaled<d_sigmoid>},
           {"Sign", nothing},
           {"Sin", scaled<d_sin>},
@@ -186,6 +223,7 @@ DerivativeTable elementwise_derivatives() {
           {"Sqrt", scaled<d_sqrt>},
           {"Sub", d_sub},
           {"Sum", d_add},
+          {"Swish", scaled<d_swish>},
           {"Tan", scaled<d_tan>},
           {"Tanh", scaled<d_tanh>},
           {"ThresholdedRelu", scaled<d_thresholded_relu>},

@@ -125,6 +125,7 @@ void d_cumsum(Backward& b) {
 
 DerivativeTable linear_derivatives() {
   return {{"CumSum", d_cumsum},
+          {"Einsum", d_einsum},
           {"Gemm", d_gemm},
           {"LogSoftmax", d_log_softmax},
           {"MatMul", d_matmul},

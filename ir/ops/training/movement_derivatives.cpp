@@ -63,24 +63,37 @@ void d_concat(Backward& b) {
   }
 }
 
+// The padding value takes part as one more element behind the input's.
 void d_pad(Backward& b) {
-  if (b.attrs().s("mode", "constant") != "constant")
-    b.refuse("only for constant padding a derivative is known");
-  if (b.wants(2)) b.refuse("no derivative by the padding value is known");
+  const int64_t count = b.at(b.x()).count();
+  Vars in{b.leaf(numbered(b.dims(b.x()))), b.x(1), b.ints_scalar(count)};
+  if (b.x(3) != kNoVar) in.push_back(b.x(3));
+  const Var places = b.op("Pad", in, {{"mode", b.attrs().s("mode", "constant")}});
+  const Var zeros = b.leaf(Tensor::make(b.at(b.x()).dtype, {checked_add(count, 1)}));
+  const Var g =
+      b.op("ScatterElements", {zeros, flat(b, places), flat(b, b.dy())}, {{"reduction", std::string("add")}});
+  const auto part = [&](int64_t from, int64_t to) {
+    return b.op("Slice", {g, b.ints({from}), b.ints({to})});
+  };
+  if (b.wants(0)) b.give(0, b.reshape(part(0, count), b.dims(b.x())));
+  if (b.wants(2)) b.give(2, b.reshape(part(count, count + 1), b.dims(b.x(2))));
+}
+
+void d_top_k(Backward& b) {
+  if (!b.wants(0) || b.dy() == kNoVar) return;
+  AttrList attrs;
+  for (const Attr& a : b.attrs().items()) attrs.emplace_back(a.name, a.value);
+  const Var places = b.ops("TopK", {b.x(), b.x(1)}, attrs, 2)[1];
+  b.give(0, b.op("ScatterElements", {b.zeros_like(b.x()), places, b.dy()},
+                 {{"axis", b.attrs().i("axis", -1)}, {"reduction", std::string("add")}}));
+}
+
+// Elements outside the triangle get nothing.
+void d_trilu(Backward& b) {
   if (!b.wants(0)) return;
-  const auto rank = static_cast<int64_t>(b.dims(b.x()).size());
-  std::vector<int64_t> axes(static_cast<size_t>(rank));
-  std::iota(axes.begin(), axes.end(), int64_t{0});
-  if (b.x(3) != kNoVar) axes = b.at(b.x(3)).to_i64();
-  const auto pads = b.at(b.x(1)).to_i64();
-  std::vector<int64_t> starts, ends;
-  for (size_t i = 0; i < axes.size(); ++i) {
-    axes[i] = normalize_axis(axes[i], rank);
-    if (pads[i] < 0 || pads[axes.size() + i] < 0) b.refuse("no derivative with negative padding is known");
-    starts.push_back(pads[i]);
-    ends.push_back(pads[i] + b.dims(b.x())[static_cast<size_t>(axes[i])]);
-  }
-  b.give(0, b.op("Slice", {b.dy(), b.ints(starts), b.ints(ends), b.ints(axes)}));
+  Vars in{b.dy()};
+  if (b.x(1) != kNoVar) in.push_back(b.x(1));
+  b.give(0, b.op("Trilu", in, {{"upper", b.attrs().i("upper", 1)}}));
 }
 
 // What ends up in the sum: all of `data` (reduction add), or what no update replaces.
@@ -96,18 +109,40 @@ void d_scatter_elements(Backward& b) {
   if (b.wants(2)) b.give(2, b.op("GatherElements", {b.dy(), b.x(1)}, {{"axis", axis}}));
 }
 
+void d_scatter_nd(Backward& b) {
+  const std::string reduction = b.attrs().s("reduction", "none");
+  if (reduction != "add" && reduction != "none") b.refuse("no derivative with this reduction is known");
+  if (b.wants(0))
+    b.give(0, reduction == "add" ? b.dy() : b.op("ScatterND", {b.dy(), b.x(1), b.zeros_like(b.x(2))}));
+  if (b.wants(2)) b.give(2, b.op("GatherND", {b.dy(), b.x(1)}));
+}
+
 }  // namespace
 
 DerivativeTable movement_derivatives() {
-  return {{"Concat", d_concat},        {"DepthToSpace", d_moved},
-          {"Dropout", d_dropout},      {"Expand", d_expand},
-          {"Flatten", d_reshaped},     {"Gather", d_moved},
-          {"GatherElements", d_moved}, {"GatherND", d_moved},
-          {"Identity", d_reshaped},    {"Pad", d_pad},
-          {"Reshape", d_reshaped},     {"ScatterElements", d_scatter_elements},
-          {"Slice", d_moved},          {"SpaceToDepth", d_moved},
-          {"Split", d_moved},          {"Squeeze", d_reshaped},
-          {"Tile", d_moved},           {"Transpose", d_transpose},
+  return {{"Compress", d_moved},
+          {"ReverseSequence", d_moved},
+          {"ScatterND", d_scatter_nd},
+          {"TopK", d_top_k},
+          {"Trilu", d_trilu},
+          {"Concat", d_concat},
+          {"DepthToSpace", d_moved},
+          {"Dropout", d_dropout},
+          {"Expand", d_expand},
+          {"Flatten", d_reshaped},
+          {"Gather", d_moved},
+          {"GatherElements", d_moved},
+          {"GatherND", d_moved},
+          {"Identity", d_reshaped},
+          {"Pad", d_pad},
+          {"Reshape", d_reshaped},
+          {"ScatterElements", d_scatter_elements},
+          {"Slice", d_moved},
+          {"SpaceToDepth", d_moved},
+          {"Split", d_moved},
+          {"Squeeze", d_reshaped},
+          {"Tile", d_moved},
+          {"Transpose", d_transpose},
           {"Unsqueeze", d_reshaped}};
 }
 

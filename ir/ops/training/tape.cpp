@@ -1,5 +1,6 @@
 #include "ir/ops/training/tape.h"
 
+#include <algorithm>
 #include <map>
 
 #include "ir/ops/broadcast.h"
@@ -40,11 +41,15 @@ Var Tape::leaf(Datum value) {
 }
 
 Var Tape::op(std::string_view type, Vars in, AttrList attrs) {
+  return ops(type, std::move(in), std::move(attrs), 1)[0];
+}
+
+Vars Tape::ops(std::string_view type, Vars in, AttrList attrs, size_t outputs) {
   Entry e;
   e.type = type;
   for (auto& [name, value] : attrs) e.attrs.set(name, std::move(value));
   e.in = std::move(in);
-  return apply(std::move(e), 1)[0];
+  return apply(std::move(e), outputs);
 }
 
 Vars Tape::apply(Entry e, size_t outputs) {
@@ -125,6 +130,31 @@ void Backward::give(size_t i, Var g) {
   slot = slot == kNoVar ? g : add(slot, g);
 }
 
+void Backward::through(Formula formula) {
+  const size_t begin = tape_.length();
+  const Vars made = formula(*this);
+  Var total = kNoVar;  // its derivative is the one wanted; its value is not used
+  for (size_t i = 0; i < made.size() && i < outputs(); ++i) {
+    if (made[i] == kNoVar || dy(i) == kNoVar) continue;
+    const auto type = static_cast<int64_t>(at(dy(i)).dtype), common = static_cast<int64_t>(DType::F64);
+    const Var y = op("Cast", {reshape(made[i], dims(dy(i)))}, {{"to", type}});
+    const Var term = op("ReduceSum", {mul(y, dy(i))}, {{"keepdims", int64_t{0}}});
+    const Var wide = op("Cast", {term}, {{"to", common}});
+    total = total == kNoVar ? wide : add(total, wide);
+  }
+  if (total == kNoVar) return;
+  std::vector<size_t> which;
+  Vars xs;
+  for (size_t i = 0; i < inputs(); ++i)
+    if (wants(i) && std::find(xs.begin(), xs.end(), x(i)) == xs.end()) {
+      which.push_back(i);
+      xs.push_back(x(i));
+    }
+  const Vars g = tape_.gradients(total, xs, begin);
+  for (size_t k = 0; k < xs.size(); ++k)
+    if (g[k] != kNoVar) give(which[k], g[k]);
+}
+
 void Backward::refuse(std::string_view why) const {
   fail("{} of {}{}", why, full_name(entry_.domain, entry_.type), entry_.place);
 }
@@ -132,7 +162,8 @@ void Backward::refuse(std::string_view why) const {
 Derivative find_derivative(std::string_view domain, std::string_view type) {
   static const std::map<std::string_view, Derivative> table = [] {
     std::map<std::string_view, Derivative> t;
-    for (const auto& part : {elementwise_derivatives(), movement_derivatives(), linear_derivatives()})
+    for (const auto& part : {elementwise_derivatives(), movement_derivatives(), linear_derivatives(),
+                             conv_derivatives(), norm_derivatives()})
       t.insert(part.begin(), part.end());
     return t;
   }();

@@ -1,6 +1,7 @@
 // Reverse-mode differentiation on values: every op that the tape applies is evaluated at once and remembered.
 // Derivatives are made of ops on the same tape, so that they can be differentiated again.
 #pragma once
+#include <deque>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,6 +30,7 @@ class Tape {
   Var leaf(Datum value);
   // Evaluates an op of the main domain; its only output.
   Var op(std::string_view type, Vars in, AttrList attrs = {});
+  Vars ops(std::string_view type, Vars in, AttrList attrs, size_t outputs);
   Vars apply(Entry entry, size_t outputs);
 
   const Datum& datum(Var v) const { return values_[static_cast<size_t>(v)]; }
@@ -41,7 +43,7 @@ class Tape {
  private:
   const EvalCtx& c_;
   bool precise_;
-  std::vector<Datum> values_;
+  std::deque<Datum> values_;  // stays where it is when more come
   std::vector<Entry> entries_;
 };
 
@@ -66,6 +68,9 @@ class Backward {
     return tape_.op(type, std::move(in), std::move(attrs));
   }
   Var leaf(Tensor t) { return tape_.leaf(std::move(t)); }
+  Vars ops(std::string_view type, Vars in, AttrList attrs, size_t outputs) {
+    return tape_.ops(type, std::move(in), std::move(attrs), outputs);
+  }
   // This entry's op on another first input.
   Vars repeat(Var first);
   Var add(Var a, Var b) { return op("Add", {a, b}); }
@@ -75,6 +80,7 @@ class Backward {
   Var number(double v) { return number(v, tape_.at(x()).dtype); }
   Var number(double v, DType dtype) { return tape_.leaf(Tensor::full(dtype, {}, v)); }
   Var ints(std::vector<int64_t> v) { return tape_.leaf(Tensor::of_i64(std::move(v))); }
+  Var ints_scalar(int64_t v) { return tape_.leaf(Tensor::full(DType::I64, {}, static_cast<double>(v))); }
   Var zeros_like(Var v) { return tape_.leaf(Tensor::make(tape_.at(v).dtype, tape_.at(v).dims)); }
   Var reshape(Var v, const std::vector<int64_t>& dims);
   // Sums over the dims that broadcasting stretched.
@@ -82,6 +88,10 @@ class Backward {
 
   // Adds g (of input i's shape, or stretched by broadcasting) to the gradient of input i.
   void give(size_t i, Var g);
+  // Differentiates what computes the same outputs (kNoVar: not this one) from the inputs by ops of known
+  // derivative, in place of the op.
+  using Formula = Vars (*)(Backward&);
+  void through(Formula formula);
   [[noreturn]] void refuse(std::string_view why) const;
 
  private:
@@ -102,5 +112,8 @@ using DerivativeTable = std::vector<std::pair<std::string_view, Derivative>>;
 DerivativeTable elementwise_derivatives();
 DerivativeTable movement_derivatives();
 DerivativeTable linear_derivatives();  // sums, products, reductions, Softmax
+DerivativeTable conv_derivatives();    // and pools
+DerivativeTable norm_derivatives();
+void d_einsum(Backward& b);
 
 }  // namespace lathe
