@@ -10,6 +10,7 @@
 #include "ir/core/walk.h"
 #include "ir/onnx/lift.h"
 #include "passes/core/failure.h"
+#include "passes/core/gradient_names.h"
 #include "passes/core/patch_test.h"
 
 namespace lathe {
@@ -117,6 +118,8 @@ bool PassContext::commit(Builder& builder, Patch patch) {
                                                       model[from].type.str(), model[to].type.str()));
     types.push_back(*t);
   }
+  if (const std::string why = gradient_refusal(model, patch); !why.empty())
+    return refuse(Remark::Kind::missed, why);
   if (settings.verify != Verify::off) {
     const PatchTestResult test = test_patch(model, values, patch, {.seed = settings.seed});
     if (test.outcome == PatchTestResult::Outcome::differs) {

@@ -12,6 +12,7 @@
 #include "ir/core/walk.h"
 #include "ir/onnx/lift.h"
 #include "ir/ops/infer.h"
+#include "passes/core/gradient_names.h"
 #include "passes/core/model_test.h"
 
 namespace lathe {
@@ -76,6 +77,7 @@ class Runner {
       : m_(m), context_(m, settings), hooks_(hooks) {
     context_.values = infer_types(m_);
     if (lift_marked(m_) > 0) context_.values = infer_types(m_);
+    hold_gradient_names(m_);
   }
 
   // True if something changed.
@@ -189,6 +191,7 @@ PipelineReport run_pipeline(Model& m, const std::vector<PipelineStep>& steps, Pa
   if (settings.verify == Verify::model) before = m;
   Runner runner(m, settings, hooks);
   runner.run(steps);
+  release_gradient_names(m);
   if (before) test_model(*before, m, settings.seed);
   return runner.report();
 }
