@@ -85,7 +85,7 @@ std::string describe(const std::string& path, const cli::po::variables_map& v) {
   if (v.count("shapes") > 0) {
     Model m = load_lifted(path);
     const Shapes s = analyze_shapes(m);
-    const Ranges r = analyze_ranges(m, s.values);
+    const Ranges r = analyze_ranges(m, s.values, true);
     return json ? view::shapes_json(m, s, r, path) + "\n" : view::shapes_text(m, s, r, title);
   }
   if (v.count("cost") > 0) {

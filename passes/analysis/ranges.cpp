@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "ir/exec/seed_inputs.h"
+#include "passes/analysis/product_ranges.h"
 
 namespace lathe {
 namespace {
@@ -79,7 +80,8 @@ Range of_type(DType t) {
 
 class Analysis {
  public:
-  Analysis(const Model& m, const ShapeValues& values) : m_(m), values_(values) {}
+  Analysis(const Model& m, const ShapeValues& values, bool weights)
+      : m_(m), values_(values), weights_(weights) {}
 
   Ranges run() {
     for (const ValueId v : m_.inputs(m_.main())) input(v);
@@ -182,6 +184,11 @@ class Analysis {
     if (n.is("TopK")) {
       set(n.output(0), get(n.in[0]));
       return set(n.output(1), {0, size(n.in[0], n.attrs.i("axis", -1)), std::nullopt});
+    }
+    if (weights_ && one_of(n.type, {"MatMul", "Gemm", "Conv", "LayerNormalization", "RMSNormalization"})) {
+      const Range x = get(n.in[m_.constant(n.in[0]) != nullptr ? 1 : 0]);
+      if (const auto r = product_range(m_, id, {x.low, x.high}))
+        return set(y, {r->low, r->high, std::nullopt});
     }
     if (n.domain.empty())
       set(y, n.canonical() ? rule(n) : Range{});
@@ -376,11 +383,14 @@ class Analysis {
 
   const Model& m_;
   const ShapeValues& values_;
+  bool weights_;
   Ranges out_;
 };
 
 }  // namespace
 
-Ranges analyze_ranges(const Model& m, const ShapeValues& values) { return Analysis(m, values).run(); }
+Ranges analyze_ranges(const Model& m, const ShapeValues& values, bool weights) {
+  return Analysis(m, values, weights).run();
+}
 
 }  // namespace lathe

@@ -42,6 +42,7 @@ struct Ranges {
 };
 
 // Over the main graph; `values` as analyze_shapes found them. Values of nested graphs are not followed.
-Ranges analyze_ranges(const Model& m, const ShapeValues& values);
+// weights: through products by constant weights too, which reads all of them once (product_ranges.h).
+Ranges analyze_ranges(const Model& m, const ShapeValues& values, bool weights = false);
 
 }  // namespace lathe

@@ -112,7 +112,7 @@ TEST_P(ShapesOfModels, HoldWhenRun) {
   Model m = load_model("tests/models/" + GetParam() + ".onnx", {.external_data = false});
   fill_with_zeros(m);
   const Shapes shapes = analyze_shapes(m, {.trust_declared = false});
-  const Ranges ranges = analyze_ranges(m, shapes.values);
+  const Ranges ranges = analyze_ranges(m, shapes.values, true);
   // (first, second, ...) symbols in the order of the inputs; sizes that images of detectors can have.
   const std::vector<std::vector<int64_t>> bindings = {{2, 7, 5, 3}, {1, 16, 9, 4}, {3, 1, 2, 6}};
   int ran = 0;
