@@ -31,7 +31,8 @@ Range part(Range r) {
 double outward(double x, double direction, DType t) {
   const double exact = t == DType::F32 || t == DType::F64 ? 0x1p24 : 256;
   if (std::trunc(x) == x && std::abs(x) <= exact) return x;
-  return std::isfinite(x) ? x + direction * std::abs(x) * 1e-6 : x;
+  const double rounding = t == DType::F16 ? 0x1p-10 : t == DType::BF16 ? 0x1p-7 : 1e-6;
+  return std::isfinite(x) ? x + direction * std::abs(x) * rounding : x;
 }
 
 Range hull(const Range& a, const Range& b) {

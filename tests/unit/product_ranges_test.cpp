@@ -37,7 +37,7 @@ class ProductRange : public ::testing::TestWithParam<Case> {};
 TEST_P(ProductRange, HoldsWhatComesOut) {
   const Case& c = GetParam();
   Rng rng(3, c.type);
-  for (const auto [low, high] : {std::pair{-1.0, 2.0}, std::pair{0.0, 1.0}, std::pair{-3.0, -1.0}}) {
+  for (const auto& [low, high] : {std::pair{-1.0, 2.0}, std::pair{0.0, 1.0}, std::pair{-3.0, -1.0}}) {
     Model m;
     m.info.opsets = {{"", 23}};
     const ValueId x =
