@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -14,13 +16,15 @@
 #include "passes/quant/int8/sites.h"
 #include "passes/quant/int8/smooth.h"
 #include "passes/quant/rounding/gptq.h"
+#include "passes/quant/static/static.h"
 #include "passes/quant/weight_only.h"
 #include "passes/quant/weight_records.h"
 
 namespace lathe {
 namespace {
 
-constexpr const char* kDynamic = "quant-dynamic";
+constexpr const char *kDynamic = "quant-dynamic", *kStatic = "quant-static";
+constexpr double kSmooth = 0.7;  // as these passes' default
 
 void run(PassContext& ctx, const PassOptions& o) {
   if (o.text("file").empty()) fail_usage("pass 'policy' wants file=POLICY.xml");
@@ -53,11 +57,11 @@ class Application {
 
   void run() {
     weigh();
-    const bool bytes = std::any_of(policy_.rules.begin(), policy_.rules.end(),
-                                   [](const PolicyRule& r) { return r.scheme == kDynamic; });
-    if (bytes) dynamic();
+    if (gives(kDynamic) || gives(kStatic)) learn_roles();
+    if (gives(kDynamic)) dynamic();
     split_fused_weights(ctx_, {.min_elements = o_.min_elements, .embeddings = true});
-    roles_ = analyze_roles(m_);
+    if (gives(kStatic)) fixed();
+    analyze();
     WeightOnlyOptions w;
     w.data = o_.data;
     w.damping = gptq_damping(o_.damping, o_.data);
@@ -74,6 +78,29 @@ class Application {
   }
 
  private:
+  bool gives(std::string_view scheme) const {
+    return std::any_of(policy_.rules.begin(), policy_.rules.end(),
+                       [&](const PolicyRule& r) { return r.scheme == scheme; });
+  }
+
+  // Layers that hold products on bytes beside others no longer look alike, so what the model as it came says
+  // of a weight counts.
+  void learn_roles() {
+    const Roles roles = analyze_roles(m_);
+    std::set<ValueId> shared;
+    for (const WeightSite& s : find_byte_sites(m_))
+      if (!known_.emplace(s.stored, roles[s.node]).second) shared.insert(s.stored);
+    for (const ValueId v : shared) known_.erase(v);
+  }
+
+  void analyze() {
+    roles_ = analyze_roles(m_);
+    for (const WeightSite& s : find_byte_sites(m_)) {
+      const auto it = known_.find(s.stored);
+      if (it != known_.end() && s.node.v < roles_.nodes.size()) roles_.nodes[s.node.v] = it->second;
+    }
+  }
+
   // The matrices that shares are of: what is there at first, fused or not.
   void weigh() {
     std::set<const void*> seen;  // a shared one counts once
@@ -104,7 +131,8 @@ class Application {
     const PolicyRule* r = rule_of(s);
     if (r == nullptr) return {{}, "no rule of the policy matches"};
     const std::string rule = "rule " + r->place;
-    if (r->scheme == kDynamic) return {{}, fmt::format("{} gives {}, which cannot be here", rule, kDynamic)};
+    if (r->scheme == kDynamic || r->scheme == kStatic)
+      return {{}, fmt::format("{} gives {}, which cannot be here", rule, r->scheme)};
     if (!r->weight_only) return {{}, rule};
     if (r->scheme == "rows" && s.kind != WeightSite::Kind::table)
       return {{}, fmt::format("{} gives rows, which is for tables", rule)};
@@ -118,39 +146,96 @@ class Application {
     const bool contrib = ctx_.settings.target.has_contrib();
     d.form = contrib ? DynamicForm::contrib : DynamicForm::standard;
     if (contrib) split_biases(ctx_);
-    roles_ = analyze_roles(m_);
-    // Decided before channels are evened, which gives weights new names and nodes, in the same order.
-    std::vector<std::optional<WeightRecord>> wanted;
-    std::set<NodeId> chosen;
-    for (const WeightSite& s : find_byte_sites(m_)) {
-      auto& record = wanted.emplace_back();
-      if (!too_small(s).empty()) continue;
-      const PolicyRule* r = rule_of(s);
-      if (r == nullptr || r->scheme != kDynamic) continue;
-      chosen.insert(s.node);
-      record = record_of(m_, roles_, s);
-      record->scheme = kDynamic;
-      record->why = "rule " + r->place;
-      const DType t = s.weight->dtype;
-      if (t == DType::F32 || t == DType::F16 || t == DType::BF16)
-        record->error = quantize_bytes(*s.weight, s.transposed, d.format).rms_error;
-      record->after = s.weight->count();
-    }
-    constexpr double kSmooth = 0.7;  // as the pass's default
-    smooth_inputs(ctx_, {kSmooth, d.data, [&](const WeightSite& s) { return chosen.contains(s.node); }});
-    const std::vector<WeightSite> sites = find_byte_sites(m_);
-    if (sites.size() == wanted.size()) {
-      chosen.clear();
-      for (size_t i = 0; i < sites.size(); ++i)
-        if (wanted[i]) chosen.insert(sites[i].node);
-    }
+    const std::vector<Bytes> chosen = on_bytes(kDynamic, find_byte_sites);
     d.keep = [&](const WeightSite& s) {
-      return chosen.contains(s.node) ? std::string() : std::string("the policy gives it another scheme");
+      return is_among(chosen, s.node) ? std::string() : std::string("the policy gives it another scheme");
     };
     quantize_dynamic(ctx_, d);
-    for (size_t i = 0; i < wanted.size(); ++i)
-      if (wanted[i] && i < sites.size() && m_[sites[i].node].erased)
-        records_.push_back(std::move(*wanted[i]));
+    for (const Bytes& b : chosen)
+      if (m_[b.node].erased) records_.push_back(b.record);
+  }
+
+  // The same with ranges that calibration fixes.
+  void fixed() {
+    if (ctx_.settings.target.has_contrib()) split_biases(ctx_);
+    const std::vector<Bytes> chosen = on_bytes(kStatic, sites_with_convolutions);
+    StaticOptions s;
+    s.data = o_.data.empty() ? "seeded" : o_.data;
+    s.keep = [&](NodeId n) {
+      const bool weighted = m_[n].in.size() > 1 && m_[n].in[1] && m_.constant(m_[n].in[1]) != nullptr &&
+                            (m_[n].is("MatMul") || m_[n].is("Gemm") || m_[n].is("Conv"));
+      return !weighted || is_among(chosen, n) ? std::string()
+                                              : std::string("the policy gives it another scheme");
+    };
+    quantize_static(ctx_, s);
+    for (const Bytes& b : chosen)
+      if (m_[b.node].erased || m_.constant(m_[b.node].in[1]) == nullptr) records_.push_back(b.record);
+  }
+
+  static std::vector<WeightSite> sites_with_convolutions(const Model& m) {
+    std::vector<WeightSite> sites = find_weight_sites(m);
+    std::set<NodeId> known;
+    for (const WeightSite& s : sites) known.insert(s.node);
+    for (const NodeId n : m.nodes(m.main())) {
+      if (!m[n].is("Conv") || known.contains(n) || !m[n].input(1) || m.constant(m[n].in[1]) == nullptr)
+        continue;
+      WeightSite s;
+      s.kind = WeightSite::Kind::conv;
+      s.node = n;
+      s.input = m[n].in[0];
+      s.stored = m[n].in[1];
+      s.weight = m.constant_ptr(s.stored);
+      s.refusal = "its window has more than one element";
+      sites.push_back(std::move(s));
+    }
+    return sites;
+  }
+
+  struct Bytes {
+    NodeId node;
+    WeightRecord record;  // as it will be
+  };
+
+  static bool is_among(const std::vector<Bytes>& chosen, NodeId n) {
+    return std::any_of(chosen.begin(), chosen.end(), [&](const Bytes& b) { return b.node == n; });
+  }
+
+  // The products that the policy gives this scheme, their channels evened. That gives weights new names and
+  // nodes, in the same order, so all is decided before.
+  std::vector<Bytes> on_bytes(const char* scheme,
+                              const std::function<std::vector<WeightSite>(const Model&)>& find) {
+    analyze();
+    const std::vector<WeightSite> before = find(m_);
+    std::vector<std::optional<Bytes>> wanted(before.size());
+    std::set<NodeId> chosen;
+    for (size_t i = 0; i < before.size(); ++i) {
+      const WeightSite& s = before[i];
+      if (s.kind == WeightSite::Kind::table || !too_small(s).empty()) continue;
+      const PolicyRule* r = rule_of(s);
+      if (r == nullptr || r->scheme != scheme) continue;
+      chosen.insert(s.node);
+      Bytes b{s.node, record_of(m_, roles_, s)};
+      b.record.scheme = scheme;
+      b.record.why = "rule " + r->place;
+      const DType t = s.weight->dtype;
+      if (s.weight->rank() == 2 && (t == DType::F32 || t == DType::F16 || t == DType::BF16))
+        b.record.error = quantize_bytes(*s.weight, s.transposed, {}).rms_error;
+      b.record.after = s.weight->count();
+      wanted[i] = std::move(b);
+    }
+    smooth_inputs(ctx_, {kSmooth, o_.data, [&](const WeightSite& s) {
+                           return chosen.contains(s.node) && (scheme == kDynamic || m_[s.node].is("MatMul"));
+                         }});
+    const std::vector<WeightSite> after = find(m_);
+    std::vector<Bytes> out;
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      if (after.size() == before.size() && after[i].stored != before[i].stored)
+        known_.emplace(after[i].stored, roles_[before[i].node]);
+      if (!wanted[i]) continue;
+      if (after.size() == before.size()) wanted[i]->node = after[i].node;
+      out.push_back(std::move(*wanted[i]));
+    }
+    return out;
   }
 
   PassContext& ctx_;
@@ -162,6 +247,7 @@ class Application {
   size_t weights_ = 0;
   std::set<std::string> matched_;
   std::vector<WeightRecord> records_;
+  std::map<ValueId, NodeRole> known_;  // by weight, of the model as it came
 };
 
 }  // namespace

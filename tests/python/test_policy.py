@@ -239,3 +239,25 @@ def test_a_policy_may_mix_in_int8_activations(run, tmp_path, perceptron):
     assert re.search(r"first\s+quant-dynamic", said) and re.search(r"second\s+quant4", said)
     feed = {"ids": np.random.default_rng(1).integers(0, 400, (10, 12))}
     assert near(perceptron, tmp_path / "q.onnx", feed) > 0.97
+
+
+@pytest.mark.parametrize("scheme", ["quant-dynamic", "quant-static"])
+def test_layers_beside_bytes_keep_their_numbers(run, tmp_path, minilm, scheme):
+    """Some layers on bytes no longer look like the others; rules mean the model as it came."""
+    file = policy(tmp_path / "p.xml", '<rule role="feed-forward" part="down" layers="1-2" scheme="quant8" accuracy-level="4"/>'
+                  f'<rule role="feed-forward" scheme="{scheme}"/><rule role="attention" scheme="{scheme}"/>')
+    out = tmp_path / "q.onnx"
+    said = run("onnx-opt", f"--passes=fuse,policy{{file={file}}}", "--explain", "--verify=off", minilm, "-o", out).ok().out
+    assert len(re.findall(rf"\s{scheme}\s", said)) == 22
+    made = [n for n in onnx.load(out).graph.node if n.op_type == "MatMulNBits"]
+    assert len(made) == 2 and all("layer.1" in n.name or "layer.2" in n.name for n in made)
+    assert onnx.load(out).ByteSize() < 0.8 * minilm.stat().st_size
+
+
+def test_auto_with_bytes_repeats_on_minilm(run, tmp_path, minilm):
+    """Fused attention, evened channels, mixed schemes: the written policy gives the same file."""
+    out, again = tmp_path / "q.onnx", tmp_path / "again.onnx"
+    said = run("onnx-opt", "--passes=fuse,auto{max-bytes=19000000,max-latency=0.65,points=2}", "--verify=off", minilm, "-o", out).ok().out
+    assert "int8" in said and out.stat().st_size <= 19_000_000
+    run("onnx-opt", f"--passes=fuse,policy{{file={tmp_path / 'q.policy.xml'}}}", "--verify=off", minilm, "-o", again).ok()
+    assert again.read_bytes() == out.read_bytes()

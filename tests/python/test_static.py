@@ -155,3 +155,26 @@ def test_data_with_a_nan(run, tmp_path, cnn):
     bad[0, 0, 0, 0] = np.nan
     np.savez(tmp_path / "bad.npz", x=bad)
     run("onnx-opt", f"--passes=quant-static{{data={tmp_path / 'bad.npz'}}}", cnn, "-o", tmp_path / "b.onnx").refused(3, "NaN")
+
+
+def test_equalization_makes_the_error_smaller(run, tmp_path):
+    """Channels whose ranges differ a thousandfold between two convolutions: one scale cannot hold them all."""
+    rng = np.random.default_rng(4)
+    uneven = (10 ** rng.uniform(-1.5, 1.5, 16)).astype(np.float32)
+    inits = {"v": weight(16, 3, 3, 3, seed=1) * 6 * uneven[:, None, None, None], "c": weight(16, seed=2) * uneven,
+             "w": weight(8, 16, 3, 3, seed=3) * 6 / uneven[None, :, None, None], "d": weight(8, seed=4)}
+    nodes = [h.make_node("Conv", ["x", "v", "c"], ["a"], kernel_shape=[3, 3]), h.make_node("Relu", ["a"], ["b"]),
+             h.make_node("Conv", ["b", "w", "d"], ["y"], kernel_shape=[3, 3])]
+    graph = h.make_graph(nodes, "g", [h.make_tensor_value_info("x", T.FLOAT, ["n", 3, 16, 16])],
+                         [h.make_tensor_value_info("y", T.FLOAT, ["n", 8, 12, 12])],
+                         [numpy_helper.from_array(v.astype(np.float32), k) for k, v in inits.items()])
+    source = tmp_path / "uneven.onnx"
+    onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 13)], ir_version=8), source)
+    np.savez(tmp_path / "data.npz", x=IMAGES)
+    wanted = session(source).run(None, {"x": IMAGES})[0]
+    for scales in ("per-channel", "per-channel=false"):
+        errors = []
+        for option in ("equalize=false", "equalize"):
+            quantize(run, source, tmp_path / "q.onnx", f"{option},{scales}", tmp_path / "data.npz")
+            errors.append(relative(session(tmp_path / "q.onnx").run(None, {"x": IMAGES})[0], wanted))
+        assert errors[1] < errors[0] / 3, (scales, errors)

@@ -1,53 +1,147 @@
 #include "passes/quant/search/latency.h"
 
+#include <algorithm>
 #include <map>
+#include <string_view>
 
 #include "passes/analysis/cost.h"
 
 namespace lathe {
 namespace {
 
-// DynamicQuantizeMatMul, its rounding of activations included.
-constexpr double kDynamic = 0.35;
+// Nanoseconds of CPU time, over two threads, of a product [m, k] x [k, n].
+struct Kernel {
+  double call, code, mac, value;
 
-// Time of a product of this scheme, over the same product in float.
-double relative_time(const Scheme& s) {
-  if (s.form == Form::standard) return 1.15;  // unpacked, then multiplied in float
-  if (s.bits == 8) return 1.0;
-  if (s.bits == 4) return s.block == 16 ? 1.0 : 0.9;
-  return 1.3;
+  double time(double m, double k, double n) const {
+    return call + code * k * n + mac * m * k * n + value * m * k;
+  }
+};
+
+// bench/latency.py, onnxruntime 1.31.1, Xeon at 2.5 GHz with AVX512-VNNI.
+constexpr Kernel kMatMul = {3773, 0.3691, 0.016448, 0.3578};
+constexpr Kernel kTwoBits = {12169, 6.8249, 0.015397, 0.7600};
+constexpr Kernel kFourBits = {3458, 0.5697, 0.017049, 0.8178};
+constexpr Kernel kFourBitsInt8 = {12769, 0.0432, 0.026190, 1.9901};  // accuracy_level 4
+constexpr Kernel kEightBits = {394, 2.7414, 0.019210, 0};
+constexpr Kernel kEightBitsInt8 = {22804, 0.0877, 0.017452, 0.9654};
+constexpr Kernel kStandard = {8100, 0.0998, 0.017199, 1.4132};  // DequantizeLinear, folded as it is loaded
+constexpr Kernel kDynamic = {8158, 0.1067, 0.005643, 0.6994};   // DynamicQuantizeMatMul
+constexpr double kCall = 2000;                                  // of any other node
+
+const Kernel& kernel_of(const LayerOption& o) {
+  if (o.stays) return kMatMul;
+  if (o.dynamic) return kDynamic;
+  if (o.scheme.form == Form::standard) return kStandard;
+  if (o.scheme.bits == 2) return kTwoBits;
+  if (o.scheme.accuracy_level == 4) return o.scheme.bits == 8 ? kEightBitsInt8 : kFourBitsInt8;
+  return o.scheme.bits == 8 ? kEightBits : kFourBits;
 }
+
+// Everything but products: nanoseconds an element of the result.
+double per_element(std::string_view op) {
+  struct Row {
+    std::string_view op;
+    double ns;
+  };
+  static constexpr Row kRows[] = {{"Add", 0.36},
+                                  {"Mul", 0.33},
+                                  {"Softmax", 0.64},
+                                  {"LayerNormalization", 0.97},
+                                  {"SkipLayerNormalization", 6.98},
+                                  {"Gelu", 1.26},
+                                  {"BiasGelu", 1.92},
+                                  {"Erf", 1.11},
+                                  {"Tanh", 0.63},
+                                  {"Sigmoid", 0.72},
+                                  {"Transpose", 0.51}};
+  const auto* row =
+      std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) { return r.op == op; });
+  return row != std::end(kRows) ? row->ns : kRows[0].ns;
+}
+
+struct Geometry {
+  double m, k, n;
+};
+
+class Clock {
+ public:
+  Clock(const Model& m, const std::vector<WeightSite>& sites, const ModelCost& cost, int64_t length) {
+    Sizes sizes;
+    for (const ValueId v : m.inputs(m.main()))
+      if (m[v].type.shape) {
+        bool first = true;
+        for (const Dim d : *m[v].type.shape) {
+          if (d.is_symbol()) sizes.try_emplace(d.symbol_name(), first ? 1 : length);
+          first = false;
+        }
+      }
+    std::map<NodeId, const WeightSite*> products;
+    for (const WeightSite& s : sites)
+      if (s.kind != WeightSite::Kind::table) products[s.node] = &s;
+    for (const NodeCost& n : cost.nodes) {
+      const auto macs = at(n.cost.macs, sizes), flops = at(n.cost.flops, sizes),
+                 written = at(n.cost.written, sizes);
+      if (!macs || !flops || !written) continue;
+      const auto site = products.find(n.node);
+      if (site != products.end()) {
+        const auto k = static_cast<double>(site->second->k()), width = static_cast<double>(site->second->n());
+        const Geometry g{static_cast<double>(*macs) / (k * width), k, width};
+        geometry_[n.node] = g;
+        all_ += kMatMul.time(g.m, g.k, g.n);
+        continue;
+      }
+      all_ += rest(m[n.node].type, static_cast<double>(*macs), static_cast<double>(*flops),
+                   static_cast<double>(*written) / sizeof(float));
+    }
+  }
+
+  double all() const { return all_; }
+  double unsplit() const { return unsplit_; }
+  // Of all products of a layer by this option, over their float time.
+  double added(const std::vector<WeightSite>& sites, const Layer& l, const LayerOption& o) const {
+    double ns = 0;
+    for (const size_t i : l.sites)
+      if (const auto it = geometry_.find(sites[i].node); it != geometry_.end()) {
+        const auto& [m, k, n] = it->second;
+        ns += kernel_of(o).time(m, k, n) - kMatMul.time(m, k, n);
+      }
+    return ns;
+  }
+
+ private:
+  double rest(std::string_view op, double macs, double flops, double elements) {
+    double ns = kMatMul.mac * macs;
+    if (macs > 0) {  // attention: besides its products a softmax, of 5 operations an element (cost.h)
+      constexpr double kSoftmax = 5;
+      return kCall + ns + std::max(flops - 2 * macs, 0.0) / kSoftmax * per_element("Softmax");
+    }
+    if (op == "SkipLayerNormalization") {
+      const double split = (per_element("Add") + per_element("LayerNormalization")) * elements;
+      unsplit_ += per_element(op) * elements - split;
+      return kCall + split;
+    }
+    return elements > 0 ? kCall + per_element(op) * elements : 0;
+  }
+
+  double all_ = 0, unsplit_ = 0;
+  std::map<NodeId, Geometry> geometry_;
+};
 
 }  // namespace
 
-void set_times(const Model& m, const std::vector<WeightSite>& sites, std::vector<Layer>& layers) {
-  constexpr int64_t kTokens = 128;
+LengthTimes set_times(const Model& m, const std::vector<WeightSite>& sites, std::vector<Layer>& layers) {
   const ModelCost cost = analyze_cost(m);
-  Sizes sizes;
-  for (const ValueId v : m.inputs(m.main()))
-    if (m[v].type.shape) {
-      bool first = true;
-      for (const Dim d : *m[v].type.shape) {
-        if (d.is_symbol()) sizes.try_emplace(d.symbol_name(), first ? 1 : kTokens);
-        first = false;
-      }
-    }
-  std::map<NodeId, double> flops;
-  double all = 0;
-  for (const NodeCost& n : cost.nodes) {
-    const auto f = at(n.cost.flops, sizes);
-    if (!f) continue;
-    flops[n.node] += static_cast<double>(*f);
-    all += static_cast<double>(*f);
+  LengthTimes unsplit{};
+  for (size_t at = 0; at < kLatencyLengths.size(); ++at) {
+    const Clock clock(m, sites, cost, kLatencyLengths[at]);
+    const double all = clock.all();
+    if (all <= 0) continue;
+    unsplit[at] = clock.unsplit() / all;
+    for (Layer& l : layers)
+      for (LayerOption& o : l.options) o.time[at] = clock.added(sites, l, o) / all;
   }
-  for (Layer& l : layers)
-    for (LayerOption& o : l.options) {
-      o.time = 0;
-      if (o.stays || all <= 0) continue;
-      for (const size_t i : l.sites)
-        if (sites[i].kind != WeightSite::Kind::table)
-          o.time += ((o.dynamic ? kDynamic : relative_time(o.scheme)) - 1) * flops[sites[i].node] / all;
-    }
+  return unsplit;
 }
 
 }  // namespace lathe

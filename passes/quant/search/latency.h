@@ -1,14 +1,19 @@
 // What a scheme does to a model's latency, before anything is made: onnxruntime's CPU kernels on a processor
-// with VNNI, measured (docs/precision.md, "Latency").
+// with AVX512-VNNI, as bench/latency.py measures them (docs/precision.md, "Latency").
 #pragma once
+#include <array>
 #include <vector>
 
 #include "passes/quant/search/layers.h"
 
 namespace lathe {
 
-// Sets LayerOption::time: how much of the float model's latency (batch 1, 128 tokens) the option adds, or
-// takes away where negative.
-void set_times(const Model& m, const std::vector<WeightSite>& sites, std::vector<Layer>& layers);
+// Positions of a sequence, batch 1, that the model looks at: a sentence, and a long one.
+inline constexpr std::array<int64_t, 2> kLatencyLengths = {16, 128};
+
+// Sets LayerOption::time: how much of the float model's time the option adds, or takes away where negative.
+// Gives what SkipLayerNormalization costs over Add and LayerNormalization, which it is in the float model as
+// exported and beside quant-dynamic, but not beside weight-only schemes: also as a part of the float model's.
+LengthTimes set_times(const Model& m, const std::vector<WeightSite>& sites, std::vector<Layer>& layers);
 
 }  // namespace lathe

@@ -72,10 +72,19 @@ std::vector<LayerOption> LayerSearch::options_of(const Layer& layer) const {
     o.bytes = stored_bytes(o.scheme, s.k(), s.n());
     options.push_back(std::move(o));
   }
-  if (layer.gate) {
+  if (layer.gates.blocks) {
+    LayerOption o;
+    o.blocks = true;
+    o.rule = rule_of(8, kGateBlock, Rounding::mse);
+    o.rule.weight_only->accuracy_level = 4;
+    o.scheme = *o.rule.weight_only;
+    o.bytes = stored_bytes(o.scheme, s.k(), s.n());
+    options.push_back(std::move(o));
+  }
+  if (layer.gates.whole) {
     LayerOption o;
     o.dynamic = true;
-    o.rule.scheme = "quant-dynamic";
+    o.rule.scheme = o_.bytes_scheme;
     constexpr int64_t kScaleAndZero = 5;  // float32 and int8, a column
     o.bytes = s.weight->count() + kScaleAndZero * s.n();
     options.push_back(std::move(o));
@@ -117,7 +126,7 @@ std::vector<Layer> LayerSearch::layers() {
     if (odd.contains(bytes)) continue;
     Layer& l = by_bytes[bytes];
     const auto gate = o_.gates.find(sites_[l.sites.front()].node);
-    if (l.sites.size() == 1 && gate != o_.gates.end()) l.gate = gate->second;
+    if (l.sites.size() == 1 && gate != o_.gates.end()) l.gates = gate->second;
     l.options = options_of(l);
     measure(l);
     if (l.options.size() > 1) out.push_back(std::move(l));
@@ -201,7 +210,8 @@ void LayerSearch::measure(Layer& layer) {
 ConstantChange LayerSearch::changed(const Layer& layer, const LayerOption& option) const {
   ConstantChange out;
   if (option.stays) return out;
-  if (option.dynamic) out[layer.gate] = Tensor::full(DType::Bool, {}, 1);
+  if (option.dynamic) out[layer.gates.whole] = Tensor::full(DType::Bool, {}, 1);
+  if (option.blocks) out[layer.gates.blocks] = Tensor::full(DType::Bool, {}, 1);
   const WeightSite& s = sites_[layer.sites.front()];
   const Tensor w = option.dynamic
                        ? option.dense

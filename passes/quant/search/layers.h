@@ -1,6 +1,7 @@
 // The choices that a search has: each stored weight, the schemes it can take, what each costs and how much
 // each hurts.
 #pragma once
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,19 +9,24 @@
 #include "passes/quant/calibrate.h"
 #include "passes/quant/nbits.h"
 #include "passes/quant/policy.h"
+#include "passes/quant/search/gates.h"
 #include "passes/quant/search/tails.h"
 
 namespace lathe {
 
+// At each of the lengths that the cost model looks at.
+using LengthTimes = std::array<double, 2>;
+
 struct LayerOption {
-  PolicyRule rule;       // scheme and its details; nothing that matches
-  Scheme scheme;         // as the quantizers take it; not looked at where the weight stays
-  bool dynamic = false;  // INT8 weight and activations
-  bool stays = false;    // "float"
-  int64_t bytes = 0;     // stored
-  double local = 0;      // what it does to the products: sum of squared errors on the calibration inputs
-  double loss = 0;       // what that does to the model's outputs
-  double time = 0;       // by the cost model, as a part of the float model's
+  PolicyRule rule;        // scheme and its details; nothing that matches
+  Scheme scheme;          // as the quantizers take it; not looked at where the weight stays
+  bool dynamic = false;   // INT8 weight and activations, of quant-dynamic or quant-static
+  bool blocks = false;    // INT8 activations by blocks (accuracy_level 4)
+  bool stays = false;     // "float"
+  int64_t bytes = 0;      // stored
+  double local = 0;       // what it does to the products: sum of squared errors on the calibration inputs
+  double loss = 0;        // what that does to the model's outputs
+  LengthTimes time = {};  // what it adds by the cost model, as a part of the float model's (latency.h)
   std::shared_ptr<const NBitsWeight> stored;
   Tensor dense;  // of a dynamic one: the weight as its bytes say, in float
 };
@@ -32,7 +38,7 @@ struct Layer {
   std::vector<LayerOption> options;  // by size
   double energy = 0;                 // sum of squares of the float products on the calibration inputs
   bool table = false;
-  ValueId gate;  // of the product's input (gates.h), where INT8 activations are a choice
+  Gates gates;  // of the product's input, where INT8 activations are a choice
 };
 
 struct LayerSearchOptions {
@@ -42,8 +48,10 @@ struct LayerSearchOptions {
   double damping = 0.01;
   int64_t min_elements = 4096;
   uint64_t seed = 0;
-  std::map<NodeId, ValueId> gates;
+  std::map<NodeId, Gates> gates;
   bool two_bits = false;  // offer them
+  // What INT8 activations are made by, where gates offer them: quant-dynamic or quant-static.
+  std::string bytes_scheme = "quant-dynamic";
 };
 
 class LayerSearch {
