@@ -175,6 +175,8 @@ def main() -> None:
     p.add_argument("--json", type=pathlib.Path)
     p.add_argument("--keep", type=pathlib.Path, help="keep the models here")
     a = p.parse_args()
+    if a.keep:
+        a.keep.mkdir(parents=True, exist_ok=True)
     checkpoint = fill.default_checkpoint()
     text = Text(checkpoint.parent / "tokenizer.json")
     model = fill.fill(a.model, a.models, fill.Checkpoint(checkpoint))

@@ -295,7 +295,7 @@ class Search {
   // of what rounded tables do (rows do not repeat), and too little of what rounded products do: they hold
   // none of the tokens that attention rests on.
   double unseen(const Layer& l, const LayerOption& o) const {
-    constexpr double kData = 1.5, kTables = 0.4, kProducts = 9, kActivations = 4.2;
+    constexpr double kData = 1.5, kTables = 0.4, kProducts = 7, kActivations = 4.2;
     if (has_data()) return kData;
     return l.table ? kTables : o.dynamic || o.blocks ? kActivations : kProducts;
   }
@@ -318,6 +318,21 @@ class Search {
     return budget_.min_cosine <= 0 || worse * (1 - f.min_cosine) <= 1 - budget_.min_cosine;
   }
 
+  [[noreturn]] void refuse(size_t at) {
+    const Fidelity& f = fidelity(at);
+    const double worse = std::max(unseen(front_[at]), 1.0);
+    const std::string advice = has_data() ? "" : "; data=FOLDER of real inputs promises more";
+    if (budget_.max_kl > 0 && worse * f.kl > budget_.max_kl)
+      fail_check(
+          "even the most exact choice has KL {:.5f}, up to {:.5f} on inputs not seen: short of max-kl={}{}",
+          f.kl, worse * f.kl, budget_.max_kl, advice);
+    fail_check(
+        "even the most exact choice has a least cosine of {:.5f}, down to {:.5f} on inputs not seen: short "
+        "of "
+        "min-cosine={}{}",
+        f.min_cosine, 1 - worse * (1 - f.min_cosine), budget_.min_cosine, advice);
+  }
+
   Selection choose() {
     if (budget_.max_latency > 0) meet_latency();
     if (!budget_.promises()) {
@@ -332,9 +347,7 @@ class Search {
     // Losses fall along the front: the first selection that keeps the promise, found by measuring. `high`
     // keeps it.
     size_t low = 0, high = front_.size() - 1;
-    if (!keeps(high))
-      fail_check("even the most exact choice has a least cosine of {:.5f} and KL {:.5f}, short of the budget",
-                 fidelity(high).min_cosine, fidelity(high).kl);
+    if (!keeps(high)) refuse(high);
     if (keeps(0)) high = 0;
     double scale = 1;  // of predicted to allowed loss, learnt as measuring goes on
     bool learnt = false;
