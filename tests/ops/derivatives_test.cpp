@@ -129,7 +129,7 @@ TEST(Derivatives, Normalizations) {
 }
 
 TEST(Derivatives, Einsum) {
-  const auto check = [](const char* equation, std::vector<Tensor> in) {
+  const auto check = [](const char* equation, const std::vector<Tensor>& in) {
     const size_t n = in.size();
     check_derivative({"Einsum", {{"equation", std::string(equation)}}}, in, n);
   };

@@ -391,12 +391,15 @@ class Search {
     take(front_);
     // From a price at which the whole of the time is worth a part of the file, to one that leaves no choice.
     const double file = static_cast<double>(rest_ + front_.back().bytes);
-    for (double price = file / 8; price <= 1000 * file; price *= 2)
+    constexpr int kLeast = -3, kMost = 9;  // powers of two
+    for (int power = kLeast; power <= kMost; ++power) {
+      const double price = std::ldexp(file, power);
       for (size_t at = 0; at <= kLatencyLengths.size(); ++at) {  // one of the lengths, or both
         LengthTimes prices{};
         for (size_t l = 0; l < prices.size(); ++l) prices[l] = at == l || at == prices.size() ? price : 0;
         take(select(prices));
       }
+    }
     if (kept.empty())
       fail_check(
           "no choice of schemes is faster than {:.3f} of the float model by the cost model; max-latency={} "
