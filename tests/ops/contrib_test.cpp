@@ -115,6 +115,11 @@ TEST(RotaryEmbedding, QuarterTurn) {
   EXPECT_NE(error_of({"RotaryEmbedding"}, {x, cos, sin, i64({1, 1}, {2})}), "");
 }
 
+// A hostile node lists fewer outputs than the op has.
+TEST(DynamicQuantizeLinear, CodesAlone) {
+  expect_same(run1({"DynamicQuantizeLinear"}, {f32({3}, {0, 1, 2.55F})}), bytes({3}, {0, 100, 255}));
+}
+
 TEST(QuantizeLinear, RoundsHalfToEvenAndSaturates) {
   const Tensor x = f32({5}, {0.5f, 1.5f, -300, 300, kNaN}), scale = f32({}, {1});
   expect_same(run1({"QuantizeLinear"}, {x, scale, bytes({}, {1})}), bytes({5}, {1, 3, 0, 255, 0}));

@@ -80,6 +80,9 @@ TEST(TopK, OrderAndTies) {
                        {i64({2, 2}, {5, 1, 3, 9}), i64({1}, {1})});
   expect_same(low[0], i64({1, 2}, {3, 1}));
   expect_same(low[1], i64({1, 2}, {1, 0}));
+  // The indices, which the node does not list, have no place to go.
+  expect_close(run({"TopK", {}, 1}, {f32({5}, {1, 4, 4, kNaN, 2}), i64({1}, {3})})[0],
+               f32({3}, {kNaN, 4, 4}));
   EXPECT_THAT(error_of({"TopK", {}, 2}, {f32({2}, {1, 2}), i64({1}, {3})}), HasSubstr("top 3 of 2"));
 }
 
