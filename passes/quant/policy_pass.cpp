@@ -24,7 +24,6 @@ namespace lathe {
 namespace {
 
 constexpr const char *kDynamic = "quant-dynamic", *kStatic = "quant-static";
-constexpr double kSmooth = 0.7;  // as these passes' default
 
 void run(PassContext& ctx, const PassOptions& o) {
   if (o.text("file").empty()) fail_usage("pass 'policy' wants file=POLICY.xml");
@@ -119,15 +118,9 @@ class Application {
     return r;
   }
 
-  std::string too_small(const WeightSite& s) const {
-    return s.weight->count() >= o_.min_elements
-               ? std::string()
-               : fmt::format("the weight has {} elements, fewer than min-elements={}", s.weight->count(),
-                             o_.min_elements);
-  }
-
   SiteChoice choice(const WeightSite& s) {
-    if (std::string why = too_small(s); !why.empty()) return {{}, std::move(why)};
+    if (std::string why = too_small(s.weight->count(), o_.min_elements); !why.empty())
+      return {{}, std::move(why)};
     const PolicyRule* r = rule_of(s);
     if (r == nullptr) return {{}, "no rule of the policy matches"};
     const std::string rule = "rule " + r->place;
@@ -202,7 +195,7 @@ class Application {
 
   // The products that the policy gives this scheme, their channels evened. That gives weights new names and
   // nodes, in the same order, so all is decided before.
-  std::vector<Bytes> on_bytes(const char* scheme,
+  std::vector<Bytes> on_bytes(std::string_view scheme,
                               const std::function<std::vector<WeightSite>(const Model&)>& find) {
     analyze();
     const std::vector<WeightSite> before = find(m_);
@@ -210,7 +203,8 @@ class Application {
     std::set<NodeId> chosen;
     for (size_t i = 0; i < before.size(); ++i) {
       const WeightSite& s = before[i];
-      if (s.kind == WeightSite::Kind::table || !too_small(s).empty()) continue;
+      if (s.kind == WeightSite::Kind::table || !too_small(s.weight->count(), o_.min_elements).empty())
+        continue;
       const PolicyRule* r = rule_of(s);
       if (r == nullptr || r->scheme != scheme) continue;
       chosen.insert(s.node);
@@ -223,7 +217,7 @@ class Application {
       b.record.after = s.weight->count();
       wanted[i] = std::move(b);
     }
-    smooth_inputs(ctx_, {kSmooth, o_.data, [&](const WeightSite& s) {
+    smooth_inputs(ctx_, {.data = o_.data, .choose = [&](const WeightSite& s) {
                            return chosen.contains(s.node) && (scheme == kDynamic || m_[s.node].is("MatMul"));
                          }});
     const std::vector<WeightSite> after = find(m_);

@@ -56,10 +56,7 @@ void run(PassContext& ctx, const PassOptions& o, int bits) {
   w.data = o.text("data");
   w.damping = gptq_damping(damping_option(ctx, o), w.data);
   w.choose = [&](const WeightSite& site) -> SiteChoice {
-    if (site.weight->count() < least)
-      return {
-          {},
-          fmt::format("the weight has {} elements, fewer than min-elements={}", site.weight->count(), least)};
+    if (std::string why = too_small(site.weight->count(), least); !why.empty()) return {{}, std::move(why)};
     if (site.kind == WeightSite::Kind::table)
       return embeddings == "false" ? SiteChoice{} : SiteChoice{table, {}};
     return {s, {}};

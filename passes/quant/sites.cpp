@@ -1,5 +1,7 @@
 #include "passes/quant/sites.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <optional>
@@ -195,6 +197,11 @@ std::vector<WeightSite> find_weight_sites(const Model& m) {
     }
   }
   return sites;
+}
+
+std::string too_small(int64_t elements, int64_t least) {
+  if (elements >= least) return {};
+  return fmt::format("the weight has {} elements, fewer than min-elements={}", elements, least);
 }
 
 }  // namespace lathe

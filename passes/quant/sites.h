@@ -33,4 +33,7 @@ struct WeightSite {
 // content) names the table's tensor: `stored` and `weight` are the table's.
 std::vector<WeightSite> find_weight_sites(const Model& m);
 
+// Why a weight of so many elements stays: fewer than min-elements; "" if it has as many.
+std::string too_small(int64_t elements, int64_t least);
+
 }  // namespace lathe

@@ -55,9 +55,7 @@ std::string stays_float(std::string_view node, std::string_view weight, int64_t 
                         std::string_view keep, int64_t least) {
   if (const std::string by = kept_by(node, weight, keep); !by.empty())
     return fmt::format("'{}' keeps it", by);
-  if (elements < least)
-    return fmt::format("the weight has {} elements, fewer than min-elements={}", elements, least);
-  return {};
+  return too_small(elements, least);
 }
 
 }  // namespace lathe

@@ -173,9 +173,9 @@ class Search {
     quiet.verify = Verify::off;
     PassContext scratch(m, quiet);
     scratch.values = base_values;
-    constexpr double kPower = 0.7;  // as quant-dynamic's
-    smooth_inputs(scratch, {kPower, o_.data,
-                            [&](const WeightSite& s) { return s.weight->count() >= o_.min_elements; }});
+    smooth_inputs(scratch, {.data = o_.data, .choose = [&](const WeightSite& s) {
+                              return s.weight->count() >= o_.min_elements;
+                            }});
     ShapeValues values = scratch.values;
     if (!same(find_weight_sites(m))) {
       m = base;

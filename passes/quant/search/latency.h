@@ -1,15 +1,11 @@
 // What a scheme does to a model's latency, before anything is made: onnxruntime's CPU kernels on a processor
 // with AVX512-VNNI, as bench/latency.py measures them (docs/precision.md, "Latency").
 #pragma once
-#include <array>
 #include <vector>
 
 #include "passes/quant/search/layers.h"
 
 namespace lathe {
-
-// Positions of a sequence, batch 1, that the model looks at: a sentence, and a long one.
-inline constexpr std::array<int64_t, 2> kLatencyLengths = {16, 128};
 
 // Sets LayerOption::time: how much of the float model's time the option adds, or takes away where negative.
 // Gives what SkipLayerNormalization costs over Add and LayerNormalization, which it is in the float model as

@@ -14,8 +14,10 @@
 
 namespace lathe {
 
-// At each of the lengths that the cost model looks at.
-using LengthTimes = std::array<double, 2>;
+// Positions of a sequence, batch 1, that the cost model looks at: a sentence, and a long one.
+inline constexpr std::array<int64_t, 2> kLatencyLengths = {16, 128};
+// At each of them.
+using LengthTimes = std::array<double, kLatencyLengths.size()>;
 
 struct LayerOption {
   PolicyRule rule;        // scheme and its details; nothing that matches
