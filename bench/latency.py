@@ -26,7 +26,7 @@ SHAPES = [(256, 256), (384, 384), (384, 1152), (384, 1536), (1536, 384), (768, 7
 LENGTHS = (8, 16, 32, 128)
 # kernel: bits, block, accuracy_level
 NBITS = {"nbits2": (2, 16, 0), "nbits4": (4, 32, 0), "nbits4_int8": (4, 32, 4), "nbits8": (8, 128, 0), "nbits8_int8": (8, 128, 4)}
-PRODUCTS = ["matmul", *NBITS, "standard", "dynamic"]
+PRODUCTS = ["matmul", *NBITS, "standard", "dynamic", "static"]
 
 
 class Graph:
@@ -59,6 +59,13 @@ def product(kind: str, k: int, n: int) -> bytes:
             g.add("DynamicQuantizeMatMul", ["x", g.constant(f"w{i}", g.codes(k, n, dtype=np.int8)),
                                             g.constant(f"s{i}", np.full(n, 0.01, np.float32)),
                                             g.constant(f"z{i}", np.zeros(n, np.int8))], f"y{i}", domain=MS)
+        elif kind == "static":
+            scale, zero = g.constant(f"a{i}", np.float32(0.02)), g.constant(f"b{i}", np.uint8(128))
+            x = g.add("QuantizeLinear", ["x", scale, zero], f"q{i}")
+            g.add("MatMulIntegerToFloat", [x, g.constant(f"w{i}", g.codes(k, n, dtype=np.int8)), scale,
+                                           g.constant(f"s{i}", np.full(n, 0.01, np.float32)), zero,
+                                           g.constant(f"z{i}", np.zeros(n, np.int8)),
+                                           g.constant(f"v{i}", np.zeros(n, np.float32))], f"y{i}", domain=MS)
         elif kind == "standard":
             scales = g.add("Cast", [g.constant(f"s{i}", np.full((k // 128, n), 0.01, np.float16))], f"f{i}", to=1)
             w = g.add("DequantizeLinear", [g.constant(f"w{i}", g.codes(k, n)), scales, g.constant(f"z{i}", g.codes(k // 128, n))],
@@ -95,6 +102,43 @@ def other(kind: str, width: int) -> bytes:
         else:
             g.add(kind, ["x"], y)
     return g.done({"x": [1, None, width], "z": [1, None, width]}, [f"y{i}" for i in range(COPIES)])
+
+
+# Attention over x [1, M, width], heads of 32 or 64: as one node with its product, on bytes, and in parts.
+def attention(kind: str, width: int, heads: int) -> bytes:
+    g = Graph()
+    bias = g.constant("bias", np.zeros(3 * width, np.float32))
+    for i in range(COPIES):
+        if kind == "Attention":
+            w = g.constant(f"w{i}", (g.rng.standard_normal((width, 3 * width)) / 20).astype(np.float32))
+            g.add(kind, ["x", w, bias, "mask"], f"y{i}", domain=MS, num_heads=heads)
+        elif kind == "QAttention":
+            scale, zero = g.constant(f"a{i}", np.float32(0.02)), g.constant(f"b{i}", np.uint8(128))
+            x = g.add("QuantizeLinear", ["x", scale, zero], f"q{i}")
+            g.add(kind, [x, g.constant(f"w{i}", g.codes(width, 3 * width, dtype=np.int8)), bias, scale,
+                         g.constant(f"s{i}", np.full(3 * width, 0.001, np.float32)), "mask", zero,
+                         g.constant(f"z{i}", np.zeros(3 * width, np.int8))], f"y{i}", domain=MS, num_heads=heads)
+        else:
+            g.nodes.append(h.make_node("Split", ["packed"], [f"{c}{i}" for c in "qkv"], axis=-1, num_outputs=3))
+            g.add("MultiHeadAttention", [*(f"{c}{i}" for c in "qkv"), "", "mask"], f"y{i}", domain=MS, num_heads=heads)
+    packed = kind == "MultiHeadAttention"
+    graph = h.make_graph(g.nodes, "g", [h.make_tensor_value_info("packed" if packed else "x", 1, [1, None, 3 * width if packed else width]),
+                                        h.make_tensor_value_info("mask", 6, [1, None])],
+                         [h.make_tensor_value_info(f"y{i}", 1, None) for i in range(COPIES)], g.inits)
+    return h.make_model(graph, opset_imports=[h.make_opsetid("", 21), h.make_opsetid(MS, 1)], ir_version=10).SerializeToString()
+
+
+def attentions(rounds: int, clock) -> None:
+    print("// attention, microseconds: the node with its product, on bytes, Split and MultiHeadAttention without it; of the product alone: float, static")
+    for width, heads in ((384, 12), (768, 12)):
+        kinds = {k: session(attention(k, width, heads)) for k in ("Attention", "QAttention", "MultiHeadAttention")}
+        kinds |= {k: session(product(k, width, 3 * width)) for k in ("matmul", "static")}
+        for m in LENGTHS:
+            x = np.random.default_rng(0).standard_normal((1, m, 3 * width)).astype(np.float32)
+            ns = taken(kinds, {"x": x[:, :, :width], "packed": x, "mask": np.ones((1, m), np.int32)}, rounds, clock)
+            us = {k: t / COPIES / 1000 for k, t in ns.items()}
+            print(f"    {m:4} x {width:4}, {heads} heads: " + ", ".join(f"{k} {t:.0f}" for k, t in us.items()) +
+                  f"; besides the product {us['Attention'] - us['matmul']:.0f}, {us['QAttention'] - us['static']:.0f}, {us['MultiHeadAttention']:.0f}", flush=True)
 
 
 OTHERS = ["Add", "Mul", "Softmax", "LayerNormalization", "SkipLayerNormalization", "Gelu", "BiasGelu", "Erf", "Tanh", "Sigmoid", "Transpose"]
@@ -134,6 +178,13 @@ def fit(rows: list[tuple[int, int, int]], ns: list[float]) -> np.ndarray:
     return best
 
 
+def line(sizes: list[int], ns: list[float]) -> tuple[float, float]:
+    """Of `call + element * size`, least squares of relative errors."""
+    a = np.array([[1, s] for s in sizes], float) / np.array(ns)[:, None]
+    call, element = np.linalg.lstsq(a, np.ones(len(ns)), rcond=None)[0]
+    return max(call, 0.0), max(element, 0.0)
+
+
 def kernels(rounds: int, clock) -> None:
     measured: dict[str, list[float]] = {k: [] for k in PRODUCTS}
     rows = []
@@ -154,13 +205,17 @@ def kernels(rounds: int, clock) -> None:
                 for m in (16, 128)}
         print(f"    {{{x[0]:.0f}, {x[1]:.4f}, {x[2]:.6f}, {x[3]:.4f}}},  // {kind}: {over[16]:.2f} of float at 16 rows, {over[128]:.2f} at 128; "
               f"fit off by {100 * off.mean():.0f} % on the mean, {100 * off.max():.0f} % at most", flush=True)
-    print("// nanoseconds an element, at 128 rows of 384 and of 1536")
+    print("// of a node, and an element of its result: widths of 384 and 1536 at 8 to 128 rows")
     for kind in OTHERS:
-        per = []
+        per, sizes = [], []
         for width in (384, 1536):
-            x = np.random.default_rng(0).standard_normal((1, 128, width)).astype(np.float32)
-            per.append(taken({kind: session(other(kind, width))}, {"x": x, "z": x}, rounds, clock)[kind] / COPIES / x.size)
-        print(f'    {{"{kind}", {np.mean(per):.2f}}},  // {per[0]:.2f}, {per[1]:.2f}', flush=True)
+            one = session(other(kind, width))
+            for m in LENGTHS:
+                x = np.random.default_rng(0).standard_normal((1, m, width)).astype(np.float32)
+                per.append(taken({kind: one}, {"x": x, "z": x}, rounds, clock)[kind] / COPIES)
+                sizes.append(x.size)
+        call, element = line(sizes, per)
+        print(f'    {{"{kind}", {call:.0f}, {element:.2f}}},', flush=True)
 
 
 def models(paths: list[str], rounds: int, clock) -> None:
@@ -183,7 +238,10 @@ def main() -> None:
     p.add_argument("--models", nargs="+", default=[])
     a = p.parse_args()
     clock = time.perf_counter if a.wall else time.process_time
-    models(a.models, a.rounds, clock) if a.models else kernels(a.rounds, clock)
+    if a.models:
+        return models(a.models, a.rounds, clock)
+    kernels(a.rounds, clock)
+    attentions(a.rounds, clock)
 
 
 if __name__ == "__main__":

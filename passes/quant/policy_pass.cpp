@@ -58,8 +58,8 @@ class Application {
     weigh();
     if (gives(kDynamic) || gives(kStatic)) learn_roles();
     if (gives(kDynamic)) dynamic();
-    split_fused_weights(ctx_, {.min_elements = o_.min_elements, .embeddings = true});
     if (gives(kStatic)) fixed();
+    split_fused_weights(ctx_, {.min_elements = o_.min_elements, .embeddings = true});
     analyze();
     WeightOnlyOptions w;
     w.data = o_.data;
@@ -150,13 +150,18 @@ class Application {
 
   // The same with ranges that calibration fixes.
   void fixed() {
-    if (ctx_.settings.target.has_contrib()) split_biases(ctx_);
-    const std::vector<Bytes> chosen = on_bytes(kStatic, sites_with_convolutions);
     StaticOptions s;
     s.data = o_.data.empty() ? "seeded" : o_.data;
+    s.operators = ctx_.settings.target.has_contrib();
+    if (s.operators) split_biases(ctx_);
+    split_fused_weights(ctx_, {.min_elements = o_.min_elements, .embeddings = false, .which = [&](NodeId n) {
+                                 return !quantizes_attention(ctx_, s, n);
+                               }});
+    const std::vector<Bytes> chosen = on_bytes(kStatic, sites_with_convolutions);
     s.keep = [&](NodeId n) {
       const bool weighted = m_[n].in.size() > 1 && m_[n].in[1] && m_.constant(m_[n].in[1]) != nullptr &&
-                            (m_[n].is("MatMul") || m_[n].is("Gemm") || m_[n].is("Conv"));
+                            (m_[n].is("MatMul") || m_[n].is("Gemm") || m_[n].is("Conv") ||
+                             m_[n].is("Attention", "com.microsoft"));
       return !weighted || is_among(chosen, n) ? std::string()
                                               : std::string("the policy gives it another scheme");
     };
@@ -166,7 +171,9 @@ class Application {
   }
 
   static std::vector<WeightSite> sites_with_convolutions(const Model& m) {
-    std::vector<WeightSite> sites = find_weight_sites(m);
+    std::vector<WeightSite> sites = find_byte_sites(m);
+    for (WeightSite& s : find_weight_sites(m))
+      if (s.kind == WeightSite::Kind::conv) sites.push_back(std::move(s));
     std::set<NodeId> known;
     for (const WeightSite& s : sites) known.insert(s.node);
     for (const NodeId n : m.nodes(m.main())) {
@@ -218,7 +225,8 @@ class Application {
       wanted[i] = std::move(b);
     }
     smooth_inputs(ctx_, {.data = o_.data, .choose = [&](const WeightSite& s) {
-                           return chosen.contains(s.node) && (scheme == kDynamic || m_[s.node].is("MatMul"));
+                           return chosen.contains(s.node) && (scheme == kDynamic || m_[s.node].is("MatMul") ||
+                                                              is_attention(m_, s));
                          }});
     const std::vector<WeightSite> after = find(m_);
     std::vector<Bytes> out;

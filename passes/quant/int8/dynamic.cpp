@@ -28,11 +28,6 @@ struct Stored {
   ByteWeight bytes;
 };
 
-// An activation as bytes.
-struct Rounded {
-  ValueId codes, scale, zero;
-};
-
 class Dynamic {
  public:
   Dynamic(PassContext& ctx, const DynamicOptions& o) : ctx_(ctx), m_(ctx.model), o_(o) {}
@@ -156,7 +151,7 @@ class Dynamic {
   ValueId input(const WeightSite& s) const { return m_[s.node].in[0]; }
 
   // One DynamicQuantizeLinear a value and graph; `context` names it where an earlier site has placed it.
-  Rounded rounded(Builder& b, const WeightSite& s, std::vector<NodeId>& context) {
+  ByteOperand rounded(Builder& b, const WeightSite& s, std::vector<NodeId>& context) {
     const std::pair key{s.input, m_[s.node].parent};
     const auto it = rounded_.find(key);
     if (it != rounded_.end()) {
@@ -186,7 +181,7 @@ class Dynamic {
       while (!in.back()) in.pop_back();
       y = b.op("DynamicQuantizeMatMul", std::move(in), {}, kContrib);
     } else {
-      const Rounded x = rounded(b, s, context);
+      const ByteOperand x = rounded(b, s, context);
       if (contrib()) {
         std::vector<ValueId> in = {x.codes, q.codes, x.scale, q.scales, x.zero, q.zero_points, bias};
         while (!in.back()) in.pop_back();
@@ -206,14 +201,7 @@ class Dynamic {
   ValueId attention(Builder& b, const WeightSite& s, const Stored& q, ValueId bias,
                     std::vector<NodeId>& context) {
     const Node n = m_[s.node];
-    const ValueId mask = n.input(3);
-    Attrs a =
-        attrs({{"num_heads", n.attrs.i("num_heads", 0)}, {"unidirectional", n.attrs.i("unidirectional", 0)}});
-    for (const char* name : {"mask_filter_value", "scale"})
-      if (const AttrValue* v = n.attrs.find(name)) a.set(name, *v);
-    const Rounded x = rounded(b, s, context);
-    return b.op("QAttention", {x.codes, q.codes, bias, x.scale, q.scales, mask, x.zero, q.zero_points},
-                std::move(a), kContrib);
+    return q_attention(b, n, rounded(b, s, context), {q.codes, q.scales, q.zero_points}, bias);
   }
 
   void replace(const WeightSite& s) {
@@ -258,7 +246,7 @@ class Dynamic {
   std::vector<WeightSite> sites_;
   std::map<ValueId, ChannelStats> stats_;
   std::map<std::pair<ValueId, GraphId>, int> readers_;
-  std::map<std::pair<ValueId, GraphId>, Rounded> rounded_;
+  std::map<std::pair<ValueId, GraphId>, ByteOperand> rounded_;
   std::map<Key, Stored> stored_;
   std::vector<ValueId> originals_;
 };
@@ -266,12 +254,16 @@ class Dynamic {
 }  // namespace
 
 std::string attention_refusal(const PassContext& ctx, NodeId attention) {
+  const ValueId w = ctx.model[attention].input(1);
+  return attention_refusal(ctx, attention, w ? ctx.model.constant(w) : nullptr);
+}
+
+std::string attention_refusal(const PassContext& ctx, NodeId attention, const Tensor* w) {
   const Model& m = ctx.model;
   const Node& n = m[attention];
-  const Tensor* w = n.input(1) ? m.constant(n.in[1]) : nullptr;
   if (w == nullptr || w->rank() != 2) return "its weight is not a constant";
   if (!ctx.settings.target.has(kContrib, "QAttention", DType::F32)) return "the target has no QAttention";
-  if (w->dtype != DType::F32) return "QAttention of half floats has no kernel";
+  if (is_floating(w->dtype) && w->dtype != DType::F32) return "QAttention of half floats has no kernel";
   if (!n.input(2) || m.constant(n.in[2]) == nullptr) return "its bias is not a constant";
   if (n.input(4) || n.output(1)) return "it keeps a cache";
   if (n.input(5)) return "QAttention takes no bias of the scores";
@@ -279,6 +271,15 @@ std::string attention_refusal(const PassContext& ctx, NodeId attention) {
     return "queries, keys and values differ in size";
   if (n.attrs.i("do_rotary", 0) != 0) return "it rotates inside";
   return {};
+}
+
+ValueId q_attention(Builder& b, const Node& n, const ByteOperand& x, const ByteOperand& w, ValueId bias) {
+  Attrs a =
+      attrs({{"num_heads", n.attrs.i("num_heads", 0)}, {"unidirectional", n.attrs.i("unidirectional", 0)}});
+  for (const char* name : {"mask_filter_value", "scale"})
+    if (const AttrValue* v = n.attrs.find(name)) a.set(name, *v);
+  return b.op("QAttention", {x.codes, w.codes, bias, x.scale, w.scale, n.input(3), x.zero, w.zero},
+              std::move(a), kContrib);
 }
 
 void quantize_dynamic(PassContext& ctx, const DynamicOptions& options) { Dynamic(ctx, options).run(); }

@@ -28,8 +28,18 @@ struct DynamicOptions {
 // else still reads in float stays.
 void quantize_dynamic(PassContext& ctx, const DynamicOptions& options);
 
-// Why QAttention cannot stand for a com.microsoft Attention; empty: it can.
+// Why QAttention cannot stand for a com.microsoft Attention; empty: it can. `weight`: a constant, float or
+// bytes; or null.
+std::string attention_refusal(const PassContext& ctx, NodeId attention, const Tensor* weight);
 std::string attention_refusal(const PassContext& ctx, NodeId attention);
+
+// A tensor as bytes: (codes - zero) * scale.
+struct ByteOperand {
+  ValueId codes, scale, zero;
+};
+
+// QAttention for the Attention `n`, which attention_refusal() lets pass.
+ValueId q_attention(Builder& b, const Node& n, const ByteOperand& x, const ByteOperand& w, ValueId bias);
 
 // Conv as ConvInteger; LSTM as DynamicQuantizeLSTM, GRU and RNN with their weights behind DequantizeLinear.
 void quantize_convolutions(PassContext& ctx, const DynamicOptions& options);

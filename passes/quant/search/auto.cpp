@@ -11,9 +11,11 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <set>
 #include <tuple>
 
 #include "ir/onnx/save.h"
+#include "passes/quant/int8/dynamic.h"
 #include "passes/quant/int8/smooth.h"
 #include "passes/quant/policy_pass.h"
 #include "passes/quant/rounding/gptq.h"
@@ -137,7 +139,7 @@ class Search {
     if (budget_.max_kl > 0 && !classes_)
       fail_usage("pass 'auto': max-kl wants a model whose output holds scores of classes or of a vocabulary");
     sensitivities(search, tails);
-    unsplit_ = set_times(base, original, layers_);
+    set_times(base, original, packed(), layers_);
     rest_ = rest_bytes(m);
     front_ = select({});
     measure_ = [&](const Selection& s) {
@@ -193,6 +195,16 @@ class Search {
     if (same(find_weight_sites(m))) return m;
     gates_.clear();
     return base;
+  }
+
+  // Weights of Attention that INT8 leaves whole.
+  std::set<ValueId> packed() const {
+    std::set<ValueId> weights;
+    const Model& m = ctx_.model;
+    for (const NodeId n : m.nodes(m.main()))
+      if (m[n].is("Attention", "com.microsoft") && attention_refusal(ctx_, n).empty())
+        weights.insert(m[n].in[1]);
+    return weights;
   }
 
   bool has_data() const { return !o_.data.empty() && o_.data != "seeded"; }
@@ -279,15 +291,9 @@ class Search {
   double time_of(const Selection& s) const {
     LengthTimes t;
     t.fill(1);
-    bool dynamic = false;
-    for (size_t i = 0; i < layers_.size(); ++i) {
-      const LayerOption& o = option(s, i);
-      for (size_t at = 0; at < t.size(); ++at) t[at] += o.time[at];
-      dynamic = dynamic || o.dynamic;
-    }
-    double most = 0;
-    for (size_t at = 0; at < t.size(); ++at) most = std::max(most, t[at] + (dynamic ? 0 : unsplit_[at]));
-    return most;
+    for (size_t i = 0; i < layers_.size(); ++i)
+      for (size_t at = 0; at < t.size(); ++at) t[at] += option(s, i).time[at];
+    return *std::max_element(t.begin(), t.end());
   }
 
   // How much worse inputs that were not seen may be than the worst that was seen: the worst of 128 sentences
@@ -344,11 +350,28 @@ class Search {
                    front_.front().bytes + rest_, budget_.max_bytes);
       return front_[at - 1];
     }
-    // Losses fall along the front: the first selection that keeps the promise, found by measuring. `high`
-    // keeps it.
-    size_t low = 0, high = front_.size() - 1;
+    size_t high = front_.size() - 1;
     if (!keeps(high)) refuse(high);
-    if (keeps(0)) high = 0;
+    high = keeps(0) ? 0 : narrow(0, high);
+    // What is measured does not fall as smoothly as what was foretold: a smaller one may keep it too.
+    size_t low = 0;
+    for (const size_t i : shown()) {
+      if (i >= high) break;
+      if (keeps(i)) {
+        high = narrow(low, i);
+        break;
+      }
+      low = i;
+    }
+    if (budget_.max_bytes > 0 && front_[high].bytes + rest_ > budget_.max_bytes)
+      fail_check("the promise needs {} bytes, max-bytes={} allows fewer", front_[high].bytes + rest_,
+                 budget_.max_bytes);
+    return front_[high];
+  }
+
+  // Losses fall along the front: the first selection after `low` that keeps the promise, found by measuring.
+  // `high` keeps it.
+  size_t narrow(size_t low, size_t high) {
     double scale = 1;  // of predicted to allowed loss, learnt as measuring goes on
     bool learnt = false;
     while (high > low + 1) {
@@ -371,10 +394,7 @@ class Search {
       // Neighbours differ by a fraction of a percent: close enough ends the search.
       if (front_[high].bytes - front_[low].bytes < (front_[high].bytes + rest_) / 1000) break;
     }
-    if (budget_.max_bytes > 0 && front_[high].bytes + rest_ > budget_.max_bytes)
-      fail_check("the promise needs {} bytes, max-bytes={} allows fewer", front_[high].bytes + rest_,
-                 budget_.max_bytes);
-    return front_[high];
+    return high;
   }
 
   // Keeps the selections that are fast enough, out of fronts with time at rising prices.
@@ -458,9 +478,28 @@ class Search {
   void report_front(const std::vector<WeightSite>& sites, const Roles& roles, const Selection& chosen) {
     size_t chosen_at = 0;
     while (chosen_at + 1 < front_.size() && front_[chosen_at].bytes < chosen.bytes) ++chosen_at;
-    std::vector<size_t> picked = {chosen_at};
-    // Evenly over the sizes where every weight has a scheme, and a few of those where some stay; the ends
-    // too.
+    std::vector<size_t> picked = shown();
+    if (const auto it = std::lower_bound(picked.begin(), picked.end(), chosen_at);
+        it == picked.end() || *it != chosen_at)
+      picked.insert(it, chosen_at);
+    for (const size_t i : picked) {
+      const Fidelity& f = fidelity(i);
+      ctx_.findings.front.push_back({.bytes = front_[i].bytes + rest_,
+                                     .predicted = front_[i].loss,
+                                     .mean = f.mean_cosine,
+                                     .min = f.min_cosine,
+                                     .kl = f.kl,
+                                     .latency = time_of(front_[i]),
+                                     .what = what(sites, roles, front_[i]),
+                                     .chosen = i == chosen_at});
+    }
+    chosen_fidelity_ = fidelity(chosen_at);
+  }
+
+  // Places in the front, ascending: evenly over the sizes where every weight has a scheme, and a few of those
+  // where some stay; the ends too.
+  std::vector<size_t> shown() const {
+    std::vector<size_t> picked;
     const auto spread = [&](size_t low, size_t high, int64_t count) {
       for (int64_t p = 0; p < count; ++p)
         picked.push_back(low + (high - low) * static_cast<size_t>(p) /
@@ -477,18 +516,7 @@ class Search {
     spread(dense, front_.size() - 1, above + 1);
     std::sort(picked.begin(), picked.end());
     picked.erase(std::unique(picked.begin(), picked.end()), picked.end());
-    for (const size_t i : picked) {
-      const Fidelity& f = fidelity(i);
-      ctx_.findings.front.push_back({.bytes = front_[i].bytes + rest_,
-                                     .predicted = front_[i].loss,
-                                     .mean = f.mean_cosine,
-                                     .min = f.min_cosine,
-                                     .kl = f.kl,
-                                     .latency = time_of(front_[i]),
-                                     .what = what(sites, roles, front_[i]),
-                                     .chosen = i == chosen_at});
-    }
-    chosen_fidelity_ = fidelity(chosen_at);
+    return picked;
   }
 
   std::vector<std::string> comments(const Selection& chosen) const {
@@ -522,7 +550,6 @@ class Search {
   std::function<Fidelity(const Selection&)> measure_;
   Fidelity chosen_fidelity_;
   int64_t rest_ = 0;
-  LengthTimes unsplit_{};  // of set_times
   size_t last_ = 0;
   bool classes_ = false;
 };

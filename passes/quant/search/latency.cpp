@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string_view>
 
 #include "passes/analysis/cost.h"
@@ -25,39 +26,45 @@ constexpr Kernel kFourBits = {3458, 0.5697, 0.017049, 0.8178};
 constexpr Kernel kFourBitsInt8 = {12769, 0.0432, 0.026190, 1.9901};  // accuracy_level 4
 constexpr Kernel kEightBits = {394, 2.7414, 0.019210, 0};
 constexpr Kernel kEightBitsInt8 = {22804, 0.0877, 0.017452, 0.9654};
-constexpr Kernel kStandard = {8100, 0.0998, 0.017199, 1.4132};  // DequantizeLinear, folded as it is loaded
+constexpr Kernel kBlocked = {8100, 0.0998, 0.017199, 1.4132};  // DequantizeLinear, folded as it is loaded
 constexpr Kernel kDynamic = {8158, 0.1067, 0.005643, 0.6994};   // DynamicQuantizeMatMul
-constexpr double kCall = 2000;                                  // of any other node
+constexpr Kernel kStatic = {8158, 0.1003, 0.005643, 0.5514};    // QuantizeLinear, MatMulIntegerToFloat
+// Besides products and softmax, of an element of the result: Attention, and what Split and MultiHeadAttention
+// add to that.
+struct Parts {
+  double call, value;
+};
+constexpr Parts kAttention = {25000, 4.9}, kSplitAttention = {25000, 3.6};
 
 const Kernel& kernel_of(const LayerOption& o) {
   if (o.stays) return kMatMul;
-  if (o.dynamic) return kDynamic;
-  if (o.scheme.form == Form::standard) return kStandard;
+  if (o.dynamic) return o.rule.scheme == "quant-static" ? kStatic : kDynamic;
+  if (o.scheme.form == Form::standard) return kBlocked;
   if (o.scheme.bits == 2) return kTwoBits;
   if (o.scheme.accuracy_level == 4) return o.scheme.bits == 8 ? kEightBitsInt8 : kFourBitsInt8;
   return o.scheme.bits == 8 ? kEightBits : kFourBits;
 }
 
-// Everything but products: nanoseconds an element of the result.
-double per_element(std::string_view op) {
+// Everything but products: nanoseconds of a node, and of an element of its result.
+Parts parts_of(std::string_view op) {
   struct Row {
     std::string_view op;
-    double ns;
+    Parts parts;
   };
-  static constexpr Row kRows[] = {{"Add", 0.36},
-                                  {"Mul", 0.33},
-                                  {"Softmax", 0.64},
-                                  {"LayerNormalization", 0.97},
-                                  {"SkipLayerNormalization", 6.98},
-                                  {"Gelu", 1.26},
-                                  {"BiasGelu", 1.92},
-                                  {"Erf", 1.11},
-                                  {"Tanh", 0.63},
-                                  {"Sigmoid", 0.72},
-                                  {"Transpose", 0.51}};
+  static constexpr Row kRows[] = {{"Add", {2900, 0.36}},
+                                  {"Mul", {3000, 0.33}},
+                                  {"Softmax", {3400, 0.64}},
+                                  {"LayerNormalization", {6900, 0.97}},
+                                  {"SkipLayerNormalization", {4900, 6.98}},
+                                  {"Gelu", {9400, 1.26}},
+                                  {"BiasGelu", {14100, 1.92}},
+                                  {"Erf", {3200, 1.11}},
+                                  {"Tanh", {3300, 0.63}},
+                                  {"Sigmoid", {6000, 0.72}},
+                                  {"Transpose", {6800, 0.51}}};
   const auto* row =
       std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) { return r.op == op; });
-  return row != std::end(kRows) ? row->ns : kRows[0].ns;
+  return row != std::end(kRows) ? row->parts : kRows[0].parts;
 }
 
 struct Geometry {
@@ -66,7 +73,9 @@ struct Geometry {
 
 class Clock {
  public:
-  Clock(const Model& m, const std::vector<WeightSite>& sites, const ModelCost& cost, int64_t length) {
+  Clock(const Model& m, const std::vector<WeightSite>& sites, const std::set<ValueId>& packed,
+        const ModelCost& cost, int64_t length)
+      : sites_(sites), packed_(packed) {
     Sizes sizes;
     for (const ValueId v : m.inputs(m.main()))
       if (m[v].type.shape) {
@@ -89,6 +98,7 @@ class Clock {
         const Geometry g{static_cast<double>(*macs) / (k * width), k, width};
         geometry_[n.node] = g;
         all_ += kMatMul.time(g.m, g.k, g.n);
+        if (packed_.contains(site->second->stored)) all_ -= in_parts(g);
         continue;
       }
       all_ += rest(m[n.node].type, static_cast<double>(*macs), static_cast<double>(*flops),
@@ -97,51 +107,51 @@ class Clock {
   }
 
   double all() const { return all_; }
-  double unsplit() const { return unsplit_; }
   // Of all products of a layer by this option, over their float time.
-  double added(const std::vector<WeightSite>& sites, const Layer& l, const LayerOption& o) const {
+  double added(const Layer& l, const LayerOption& o) const {
     double ns = 0;
     for (const size_t i : l.sites)
-      if (const auto it = geometry_.find(sites[i].node); it != geometry_.end()) {
+      if (const auto it = geometry_.find(sites_[i].node); it != geometry_.end()) {
         const auto& [m, k, n] = it->second;
         ns += kernel_of(o).time(m, k, n) - kMatMul.time(m, k, n);
+        if (o.dynamic) ns += of(parts_of("Mul"), m * k);  // evens the channels
+        if (!o.dynamic && packed_.contains(sites_[i].stored)) ns += in_parts(it->second);
       }
     return ns;
   }
 
  private:
-  double rest(std::string_view op, double macs, double flops, double elements) {
-    double ns = kMatMul.mac * macs;
-    if (macs > 0) {  // attention: besides its products a softmax, of 5 operations an element (cost.h)
+  static double of(const Parts& p, double elements) { return p.call + p.value * elements; }
+  // What an Attention loses whose product [m, k] x [k, 3 width] stands alone.
+  static double in_parts(const Geometry& g) { return of(kSplitAttention, g.m * g.n / 3); }
+
+  static double rest(std::string_view op, double macs, double flops, double elements) {
+    if (macs > 0) {  // of attention: besides products a softmax, of 5 operations an element (cost.h)
       constexpr double kSoftmax = 5;
-      return kCall + ns + std::max(flops - 2 * macs, 0.0) / kSoftmax * per_element("Softmax");
+      double ns = kMatMul.mac * macs + of(parts_of("Softmax"), std::max(flops - 2 * macs, 0.0) / kSoftmax);
+      if (op != "MatMul") ns += of(kAttention, elements) + of(kSplitAttention, elements);
+      return ns;
     }
-    if (op == "SkipLayerNormalization") {
-      const double split = (per_element("Add") + per_element("LayerNormalization")) * elements;
-      unsplit_ += per_element(op) * elements - split;
-      return kCall + split;
-    }
-    return elements > 0 ? kCall + per_element(op) * elements : 0;
+    return elements > 0 ? of(parts_of(op), elements) : 0;
   }
 
-  double all_ = 0, unsplit_ = 0;
+  const std::vector<WeightSite>& sites_;
+  const std::set<ValueId>& packed_;
+  double all_ = 0;
   std::map<NodeId, Geometry> geometry_;
 };
 
 }  // namespace
 
-LengthTimes set_times(const Model& m, const std::vector<WeightSite>& sites, std::vector<Layer>& layers) {
+void set_times(const Model& m, const std::vector<WeightSite>& sites, const std::set<ValueId>& packed,
+               std::vector<Layer>& layers) {
   const ModelCost cost = analyze_cost(m);
-  LengthTimes unsplit{};
   for (size_t at = 0; at < kLatencyLengths.size(); ++at) {
-    const Clock clock(m, sites, cost, kLatencyLengths[at]);
-    const double all = clock.all();
-    if (all <= 0) continue;
-    unsplit[at] = clock.unsplit() / all;
+    const Clock clock(m, sites, packed, cost, kLatencyLengths[at]);
+    if (clock.all() <= 0) continue;
     for (Layer& l : layers)
-      for (LayerOption& o : l.options) o.time[at] = clock.added(sites, l, o) / all;
+      for (LayerOption& o : l.options) o.time[at] = clock.added(l, o) / clock.all();
   }
-  return unsplit;
 }
 
 }  // namespace lathe

@@ -1,6 +1,7 @@
 // What a scheme does to a model's latency, before anything is made: onnxruntime's CPU kernels on a processor
 // with AVX512-VNNI, as bench/latency.py measures them (docs/precision.md, "Latency").
 #pragma once
+#include <set>
 #include <vector>
 
 #include "passes/quant/search/layers.h"
@@ -8,8 +9,9 @@
 namespace lathe {
 
 // Sets LayerOption::time: how much of the float model's time the option adds, or takes away where negative.
-// Gives what SkipLayerNormalization costs over Add and LayerNormalization, which it is in the float model as
-// exported and beside quant-dynamic, but not beside weight-only schemes: also as a part of the float model's.
-LengthTimes set_times(const Model& m, const std::vector<WeightSite>& sites, std::vector<Layer>& layers);
+// The float model is the faster of what it can be: fused where that pays. `m` has its fused weights split off
+// (split_fused_weights); `packed` are the weights that stood in an Attention and can stand in a QAttention.
+void set_times(const Model& m, const std::vector<WeightSite>& sites, const std::set<ValueId>& packed,
+               std::vector<Layer>& layers);
 
 }  // namespace lathe

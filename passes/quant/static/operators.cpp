@@ -6,6 +6,8 @@
 
 #include "ir/core/walk.h"
 #include "passes/core/facts.h"
+#include "passes/quant/int8/dynamic.h"
+#include "passes/quant/static/placement.h"
 #include "passes/quant/static/static.h"
 
 namespace lathe {
@@ -14,10 +16,6 @@ namespace {
 constexpr const char* kContrib = "com.microsoft";
 // Both sides round the same number, in another order: one code of the output, at most two of 255.
 constexpr double kTwoCodes = 2.0 / 255;
-
-struct Parts {
-  ValueId codes, scale, zero;
-};
 
 class ToOperators {
  public:
@@ -37,9 +35,9 @@ class ToOperators {
   }
 
   // What a DequantizeLinear decodes; a missing zero point becomes one of zeros.
-  Parts parts(Builder& b, NodeId dq) const {
+  ByteOperand parts(Builder& b, NodeId dq) const {
     const Node& n = m_[dq];
-    Parts p{n.in[0], n.in[1], n.input(2)};
+    ByteOperand p{n.in[0], n.in[1], n.input(2)};
     if (!p.zero) {
       const Tensor* scale = m_.constant(p.scale);
       p.zero = b.constant(
@@ -53,25 +51,30 @@ class ToOperators {
 
   void convert_node(NodeId n) {
     const Node node = m_[n];
-    if (!node.domain.empty() || node.in.empty() || !node.output(0)) return;
+    const bool attention = node.is("Attention", kContrib);
+    if ((!node.domain.empty() && !attention) || node.in.empty() || !node.output(0)) return;
     std::vector<NodeId> read;
     for (const ValueId v : node.in) read.push_back(decoder(v));
     if (!read[0]) return;
     NodeId q;  // the QuantizeLinear that alone reads the result
-    if (used_once(m_, node.out[0])) {
+    if (!attention && used_once(m_, node.out[0])) {
       const Use u = m_[node.out[0]].uses[0];
       if (m_[u.node].is("QuantizeLinear") && u.slot == 0 && m_[u.node].parent == node.parent) q = u.node;
     }
     Builder b(m_, ctx_.values, n);
-    const ValueId y = q ? on_codes(b, node, read, Node(m_[q])) : to_float(b, node, read);
+    const NodeId bias = q || read.size() < 2 || !read[1] ? NodeId{} : bias_behind(m_, n, channels(read[1]));
+    const ValueId y = q           ? on_codes(b, node, read, Node(m_[q]))
+                      : attention ? attention_on_codes(b, n, read)
+                                  : to_float(b, node, read, bias);
     if (!y) return b.discard();
+    const NodeId last = q ? q : bias ? bias : n;
     std::vector<NodeId> context, taken = {n};
     for (const NodeId r : read)
       if (r) context.push_back(r);
-    if (q) taken.push_back(q);
-    const ValueId old = q ? m_[q].out[0] : node.out[0];
+    if (last != n) taken.push_back(last);
+    const ValueId old = m_[last].out[0];
     ctx_.commit(b, {.rule = "static-operator",
-                    .root = q ? q : n,
+                    .root = last,
                     .taken = taken,
                     .context = context,
                     .replace = {{old, y}},
@@ -79,7 +82,12 @@ class ToOperators {
                     .what = fmt::format("{} became {}", node.type, m_[m_[y].def].type)});
   }
 
-  static void append(std::vector<ValueId>& to, const Parts& p) {
+  int64_t channels(NodeId dq) const {
+    const Tensor* codes = m_.constant(m_[dq].in[0]);
+    return codes == nullptr || codes->rank() == 0 ? -1 : codes->dims.back();
+  }
+
+  static void append(std::vector<ValueId>& to, const ByteOperand& p) {
     to.insert(to.end(), {p.codes, p.scale, p.zero});
   }
 
@@ -152,12 +160,20 @@ class ToOperators {
     return b.op("QGemm", in, std::move(a), kContrib);
   }
 
-  // The result stays float.
-  ValueId to_float(Builder& b, const Node& n, const std::vector<NodeId>& read) {
+  ValueId attention_on_codes(Builder& b, NodeId n, const std::vector<NodeId>& read) {
+    const Tensor* w = read[1] ? m_.constant(m_[read[1]].in[0]) : nullptr;
+    if (w == nullptr || !attention_refusal(ctx_, n, w).empty()) return {};
+    return q_attention(b, Node(m_[n]), parts(b, read[0]), parts(b, read[1]), m_[n].in[2]);
+  }
+
+  // The result stays float. `bias` is the node that adds it; or none.
+  ValueId to_float(Builder& b, const Node& n, const std::vector<NodeId>& read, NodeId bias) {
     if (n.is("Gemm")) return gemm(b, n, read, {}, {});
     if (!n.is("MatMul") || !read[1] || !has("MatMulIntegerToFloat")) return {};
-    const Parts x = parts(b, read[0]), w = parts(b, read[1]);
-    return b.op("MatMulIntegerToFloat", {x.codes, w.codes, x.scale, w.scale, x.zero, w.zero}, {}, kContrib);
+    const ByteOperand x = parts(b, read[0]), w = parts(b, read[1]);
+    std::vector<ValueId> in = {x.codes, w.codes, x.scale, w.scale, x.zero, w.zero};
+    if (bias) in.push_back(m_[bias].in[1 - m_[n.out[0]].uses[0].slot]);
+    return b.op("MatMulIntegerToFloat", std::move(in), {}, kContrib);
   }
 
   PassContext& ctx_;

@@ -5,7 +5,9 @@
 #include <set>
 
 #include "ir/core/walk.h"
+#include "passes/core/addition.h"
 #include "passes/core/facts.h"
+#include "passes/quant/int8/dynamic.h"
 
 namespace lathe {
 namespace {
@@ -26,8 +28,7 @@ bool float_value(const Model& m, ValueId v) {
 
 class Placer {
  public:
-  Placer(PassContext& ctx, const std::function<std::string(NodeId)>& keep, bool clamps)
-      : ctx_(ctx), m_(ctx.model), keep_(keep), clamps_(clamps) {}
+  Placer(PassContext& ctx, const PlacementOptions& o) : ctx_(ctx), m_(ctx.model), o_(o) {}
 
   Placement run() {
     for (const GraphId g : nested_graphs(m_, m_.main()))
@@ -58,7 +59,7 @@ class Placer {
     c.result = node.output(0);
     if (!float_value(m_, c.result)) return;
     if (weighted(n, c) || plain(n, c)) {
-      if (const std::string why = keep_(n); !why.empty()) {
+      if (const std::string why = o_.keep(n); !why.empty()) {
         kept_.insert(c.result);
         return ctx_.missed("static", n, why);
       }
@@ -78,6 +79,7 @@ class Placer {
       c.output = true;
       return w->rank() >= 3;
     }
+    if (node.is("Attention", "com.microsoft")) return o_.attention && attention_refusal(ctx_, n).empty();
     if (node.is("MatMul")) return w->rank() == 2 && m_[node.in[0]].type.rank() >= 2;
     return node.is("Gemm") && w->rank() == 2 && node.attrs.f("alpha", 1) == 1 &&
            node.attrs.f("beta", 1) == 1 && node.attrs.i("transA", 0) == 0;
@@ -104,7 +106,7 @@ class Placer {
 
   // A Relu, or a Clip from zero, that is all that reads the result.
   void take_clamp(CodedNode& c) {
-    if (!clamps_ || c.kind == CodedNode::Kind::moved || !used_once(m_, c.result)) return;
+    if (!o_.clamps || c.kind == CodedNode::Kind::moved || !used_once(m_, c.result)) return;
     const NodeId next = m_[c.result].uses[0].node;
     if (m_[c.result].uses[0].slot != 0 || m_[next].parent != m_[c.node].parent) return;
     const bool relu = m_[next].is("Relu");
@@ -128,7 +130,7 @@ class Placer {
       if (c.kind == CodedNode::Kind::weighted && !m_[c.node].is("Conv")) c.output = all;
       const bool leaves =
           std::all_of(uses.begin(), uses.end(), [&](const Use& u) { return m_.is_hidden(u.node); });
-      if (leaves) c.output = false;
+      if (leaves || m_[c.node].is("Attention", "com.microsoft")) c.output = false;  // QAttention makes floats
       if (!c.output) c.clamp = {};
     }
   }
@@ -141,8 +143,7 @@ class Placer {
 
   PassContext& ctx_;
   const Model& m_;
-  const std::function<std::string(NodeId)>& keep_;
-  bool clamps_;
+  const PlacementOptions& o_;
   Placement p_;
   std::map<ValueId, size_t> at_;  // result -> place in p_.nodes
   std::set<NodeId> clamped_;
@@ -152,8 +153,17 @@ class Placer {
 
 }  // namespace
 
-Placement place_codes(PassContext& ctx, const std::function<std::string(NodeId)>& keep, bool clamps) {
-  return Placer(ctx, keep, clamps).run();
+Placement place_codes(PassContext& ctx, const PlacementOptions& options) {
+  return Placer(ctx, options).run();
+}
+
+NodeId bias_behind(const Model& m, NodeId n, int64_t channels) {
+  if (!m[n].is("MatMul") || !used_once(m, m[n].out[0])) return {};
+  const Use u = m[m[n].out[0]].uses[0];
+  if (!is_addition(m[u.node]) || m[u.node].parent != m[n].parent) return {};
+  const Tensor* t = m.constant(m[u.node].in[1 - u.slot]);
+  const bool vector = t != nullptr && t->dtype == DType::F32 && t->rank() == 1 && t->dims[0] == channels;
+  return vector ? u.node : NodeId{};
 }
 
 }  // namespace lathe

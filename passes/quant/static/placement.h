@@ -12,7 +12,7 @@ namespace lathe {
 
 struct CodedNode {
   enum class Kind : uint8_t {
-    weighted,  // Conv, MatMul, Gemm by a constant: the weight is held by codes too
+    weighted,  // Conv, MatMul, Gemm, Attention by a constant: the weight is held by codes too
     plain,  // ops with kernels on codes (Add, pools, Concat, ...), where something they read is codes anyway
     moved,  // the same elements elsewhere, or some of them: codes stay as they are (MaxPool, Reshape, ...)
   };
@@ -30,8 +30,14 @@ struct Placement {
   std::map<ValueId, ValueId> same_as;  // a moved result -> the value whose scale it shares
 };
 
-// keep: empty, or why the node stays in float. clamps: codes are unsigned, so a Relu can become the lower
-// end.
-Placement place_codes(PassContext& ctx, const std::function<std::string(NodeId)>& keep, bool clamps);
+struct PlacementOptions {
+  std::function<std::string(NodeId)> keep;  // empty, or why the node stays in float
+  bool clamps = false;                      // codes are unsigned, so a Relu can become the lower end
+  bool attention = false;                   // com.microsoft Attention, as far as QAttention can stand for it
+};
+Placement place_codes(PassContext& ctx, const PlacementOptions& options);
+
+// The Add of a constant vector, an element a channel, that alone reads the MatMul n; none if there is none.
+NodeId bias_behind(const Model& m, NodeId n, int64_t channels);
 
 }  // namespace lathe

@@ -38,7 +38,7 @@ void run(PassContext& ctx, const PassOptions& o) {
     fail_usage("pass 'quant-static': percentile={} is not between 0 and 100", s.ranges.percentile);
   s.data = o.text("data");
   s.correct = o.flag("correct");
-  const bool operators = o.choice("form", {"qdq", "qoperator"}) == "qoperator";
+  s.operators = o.choice("form", {"qdq", "qoperator"}) == "qoperator";
   const double power = smooth_option(ctx, o);
   const int64_t least = o.integer("min-elements");
   const std::string &keep = o.text("keep"), &embeddings = o.choice("embeddings", kTableBits);
@@ -49,17 +49,18 @@ void run(PassContext& ctx, const PassOptions& o) {
     if (t == nullptr) return stays_float(m[n].name, "", least, keep, least);
     return stays_float(m[n].name, m[w].name, t->count(), keep, least);
   };
-  split_fused_weights(ctx, {.min_elements = least, .embeddings = embeddings != "false"});
+  split_fused_weights(ctx, {.min_elements = least,
+                            .embeddings = embeddings != "false",
+                            .which = [&](NodeId n) { return !quantizes_attention(ctx, s, n); }});
   if (ctx.settings.target.has_contrib()) split_biases(ctx);
   split_convolutions(ctx);
   if (o.flag("equalize")) equalize(ctx, s.keep);
-  // Of MatMul alone: a Mul between a Gemm and the pools before it would end their chain of codes.
+  // Not of Gemm: a Mul between it and the pools before it would end their chain of codes.
   const auto smoothed = [&](const WeightSite& site) {
-    return m[site.node].is("MatMul") && s.keep(site.node).empty();
+    return (m[site.node].is("MatMul") || is_attention(m, site)) && s.keep(site.node).empty();
   };
   if (power > 0) smooth_inputs(ctx, {power, s.data, smoothed});
   quantize_static(ctx, s);
-  if (operators) to_operators(ctx);
   if (embeddings != "false") quantize_tables(ctx, embeddings, least, keep);
 }
 

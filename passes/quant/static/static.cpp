@@ -9,10 +9,10 @@
 
 #include "ir/ops/convert.h"
 #include "ir/ops/quant/affine.h"
-#include "passes/core/addition.h"
 #include "passes/core/facts.h"
 #include "passes/core/remark.h"
 #include "passes/quant/channels.h"
+#include "passes/quant/int8/dynamic.h"
 #include "passes/quant/static/codes.h"
 #include "passes/quant/static/placement.h"
 
@@ -23,12 +23,17 @@ namespace {
 // correction, made for other inputs than the check's.
 constexpr double kPatchTolerance = 0.25;
 
+// QAttention, onnxruntime's only op on codes of that kind, reads uint8.
+bool takes_attention(const StaticOptions& o) { return o.operators && o.activations == DType::U8; }
+
 class Static {
  public:
   Static(PassContext& ctx, const StaticOptions& o) : ctx_(ctx), m_(ctx.model), o_(o) {}
 
   void run() {
-    Placement p = place_codes(ctx_, o_.keep, !o_.symmetric && is_integer(o_.activations));
+    Placement p = place_codes(ctx_, {.keep = o_.keep,
+                                     .clamps = !o_.symmetric && is_integer(o_.activations),
+                                     .attention = takes_attention(o_)});
     if (p.nodes.empty()) return;
     CalibrationOptions c;
     if (!o_.data.empty()) c.data = o_.data;
@@ -116,7 +121,7 @@ class Static {
       const std::string name = bias ? m_[bias].name : m_[w].name + "_bias";
       const Tensor zeros = Tensor::make(DType::F32, {channels});
       coded = bias_codes(n, whole ? *old_bias : zeros, lost, q);
-      in.resize(3);
+      in.resize(std::max<size_t>(in.size(), 3));
       in[2] = coded.codes.defined() ? decoded(b, coded.codes, coded.scales, {}, 0, name)
                                     : b.constant(whole ? *old_bias : zeros, name + "_corrected");
       held = coded.codes.defined() ? m_[m_[in[2]].def].in[0] : in[2];
@@ -125,10 +130,10 @@ class Static {
     ValueId y = b.op(n.type, in, n.attrs, n.domain), old = n.out[0];
     const NodeId made = m_[y].def;
     std::vector<NodeId> taken = {c.node};
-    if (const NodeId add = c.output ? NodeId{} : bias_behind(c.node, channels); add && corrects) {
+    if (const NodeId add = c.output ? NodeId{} : bias_behind(m_, c.node, channels); add && corrects) {
       vector = m_[add].in[1 - m_[old].uses[0].slot];  // a product's bias stands behind it
       held = b.constant(*m_.constant(vector), m_[vector].name + "_corrected");
-      y = b.op("Add", {y, held});
+      y = b.op(m_[add].type, {y, held});
       old = m_[add].out[0];
       taken.push_back(add);
     }
@@ -150,7 +155,7 @@ class Static {
   // As int32, if activations are bytes and the corrected bias fits too.
   CodedBias bias_codes(const Node& n, const Tensor& bias, const std::vector<double>& lost,
                        const CodedWeight& q) const {
-    if (!is_integer(o_.activations) || bit_width(o_.activations) != 8) return {};
+    if (!n.domain.empty() || !is_integer(o_.activations) || bit_width(o_.activations) != 8) return {};
     const double step = codes(n.in[0])->scale.as_double(0);
     return code_bias(plus(bias, lost), step, q.scales).codes.defined() ? code_bias(bias, step, q.scales)
                                                                        : CodedBias{};
@@ -176,16 +181,6 @@ class Static {
           static_cast<int32_t>(std::nearbyint(static_cast<double>(now.data<int32_t>()[i]) + lost[i] / step));
     }
     m_.set_constant(held, std::make_shared<const Tensor>(sum));
-  }
-
-  // The Add of a constant vector that alone reads a MatMul; none if there is none.
-  NodeId bias_behind(NodeId n, int64_t channels) const {
-    if (!m_[n].is("MatMul") || !used_once(m_, m_[n].out[0])) return {};
-    const Use u = m_[m_[n].out[0]].uses[0];
-    if (!is_addition(m_[u.node]) || m_[u.node].parent != m_[n].parent) return {};
-    const Tensor* t = m_.constant(m_[u.node].in[1 - u.slot]);
-    const bool vector = t != nullptr && t->dtype == DType::F32 && t->rank() == 1 && t->dims[0] == channels;
-    return vector ? u.node : NodeId{};
   }
 
   ValueId decoded(Builder& b, Tensor codes, Tensor scales, Tensor zero_points, int64_t axis,
@@ -290,6 +285,13 @@ class Static {
 
 }  // namespace
 
-void quantize_static(PassContext& ctx, const StaticOptions& options) { Static(ctx, options).run(); }
+bool quantizes_attention(const PassContext& ctx, const StaticOptions& o, NodeId attention) {
+  return takes_attention(o) && attention_refusal(ctx, attention).empty();
+}
+
+void quantize_static(PassContext& ctx, const StaticOptions& options) {
+  Static(ctx, options).run();
+  if (options.operators) to_operators(ctx);
+}
 
 }  // namespace lathe

@@ -16,19 +16,23 @@ struct StaticOptions {
   RangeOptions ranges;
   std::string data;     // calibration; empty: seeded
   bool correct = true;  // the mean error of each output goes into the bias
+  bool operators = false;  // what has an op on codes becomes one (QLinearConv, MatMulIntegerToFloat, ...)
   // Empty: quantize. Otherwise why the node stays.
   std::function<std::string(NodeId)> keep;
 };
 
 // QuantizeLinear and DequantizeLinear around what place_codes() finds, weights and biases behind
-// DequantizeLinear.
+// DequantizeLinear; with `operators` ops on codes in their place.
 void quantize_static(PassContext& ctx, const StaticOptions& options);
+
+// Is an Attention quantized as it is, so that nothing need take it apart?
+bool quantizes_attention(const PassContext& ctx, const StaticOptions& o, NodeId attention);
 
 // Takes com.microsoft FusedConv apart.
 void split_convolutions(PassContext& ctx);
 
-// Nodes between DequantizeLinear and QuantizeLinear become QLinearConv, QLinearAdd and so on, as far as the
-// target has them.
+// Nodes between DequantizeLinear and QuantizeLinear become QLinearConv, QLinearAdd and so on, products and
+// Attention behind DequantizeLinear become MatMulIntegerToFloat and QAttention, as far as the target has them.
 void to_operators(PassContext& ctx);
 
 // Cross-layer equalization (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
