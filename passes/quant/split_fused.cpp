@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "ir/core/walk.h"
+#include "passes/core/facts.h"
 #include "passes/core/slow_fusions.h"
 #include "passes/fusion/split_slow.h"
 #include "passes/quant/weight_only.h"
@@ -27,7 +28,7 @@ void split_attention(PassContext& ctx, const SplitOptions& options, NodeId n) {
   const std::vector<ValueId> in = node.in;
   Builder b(m, ctx.values, n);
   ValueId packed = b.op("MatMul", {in[0], in[1]});
-  if (node.input(2)) packed = b.op("Add", {packed, in[2]});
+  if (in.size() > 2 && in[2]) packed = b.op("Add", {packed, in[2]});  // `node` has moved
   const auto qkv = b.ops("Split", {packed, b.ints(sizes, "qkv_sizes")}, attrs({{"axis", int64_t{-1}}}), 3);
   Attrs a = attrs({{"num_heads", old.i("num_heads", 0)}});
   for (const char* name : {"mask_filter_value", "scale"})
@@ -57,8 +58,19 @@ void split_embed_layer_norm(PassContext& ctx, const SplitOptions& options, NodeI
   if ((m[n].output(1) && !m[m[n].out[1]].uses.empty()) || m[n].output(2))
     return ctx.missed(rule, n, "its mask or sum output is used");
   const float epsilon = m[n].attrs.f("epsilon", 1e-12f);
+  std::vector<NodeId> taken = {n}, context;
+  // What EmbedLayerNormalization wanted as int32: Gather takes int64 too.
+  const auto uncast = [&](ValueId ids) {
+    const NodeId cast = ids ? m[ids].def : NodeId{};
+    if (!cast || !m[cast].is("Cast") || m[ids].type.dtype != DType::I32 ||
+        m[m[cast].in[0]].type.dtype != DType::I64)
+      return ids;
+    (used_once(m, ids) ? taken : context).push_back(cast);
+    return m[cast].in[0];
+  };
+  const ValueId ids = uncast(input(0));
   Builder b(m, ctx.values, n);
-  ValueId sum = b.op("Gather", {input(2), input(0)});
+  ValueId sum = b.op("Gather", {input(2), ids});
   ValueId positions;
   if (input(8)) {
     positions = b.op("Gather", {input(3), input(8)});
@@ -66,7 +78,7 @@ void split_embed_layer_norm(PassContext& ctx, const SplitOptions& options, NodeI
     const auto number = [&](int64_t x, const char* name) {
       return b.scalar(DType::I64, static_cast<double>(x), name);
     };
-    const ValueId length = b.op("Gather", {b.op("Shape", {input(0)}), number(1, "axis")});
+    const ValueId length = b.op("Gather", {b.op("Shape", {ids}), number(1, "axis")});
     positions = b.op("Gather", {input(3), b.op("Range", {number(0, "first"), length, number(1, "step")})});
   }
   sum = b.op("Add", {sum, positions});
@@ -75,7 +87,7 @@ void split_embed_layer_norm(PassContext& ctx, const SplitOptions& options, NodeI
   const bool standard =
       !input(4) || slow_fusion(ctx.settings.target, "SkipLayerNormalization", word->dtype).has_value();
   if (input(4)) {
-    const ValueId segments = b.op("Gather", {input(4), input(1)});
+    const ValueId segments = b.op("Gather", {input(4), uncast(input(1))});
     if (standard)
       sum = b.op("Sum", {sum, segments});
     else
@@ -89,7 +101,8 @@ void split_embed_layer_norm(PassContext& ctx, const SplitOptions& options, NodeI
   }
   ctx.commit(b, {.rule = rule,
                  .root = n,
-                 .taken = {n},
+                 .taken = taken,
+                 .context = context,
                  .replace = {{m[n].out[0], y}},
                  .what = "its tables stand alone now"});
 }

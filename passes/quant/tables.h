@@ -5,12 +5,15 @@
 #include <vector>
 
 #include "passes/core/context.h"
+#include "passes/quant/scheme.h"
 
 namespace lathe {
 
 inline const std::vector<std::string> kTableBits = {"rows", "8", "4", "true", "false"};
 
-// bits: of kTableBits; rows and true: int8 with a scale a row. keep: as kept_by().
-void quantize_tables(PassContext& ctx, const std::string& bits, int64_t least, const std::string& keep);
+// bits: of kTableBits; rows and true: 8 bits with a scale a row, in GatherBlockQuantized, or behind
+// DequantizeLinear where `rows_form` or the target wants that. keep: as kept_by().
+void quantize_tables(PassContext& ctx, const std::string& bits, Form rows_form, int64_t least,
+                     const std::string& keep);
 
 }  // namespace lathe

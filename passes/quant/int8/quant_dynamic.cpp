@@ -43,7 +43,7 @@ void run(PassContext& ctx, const PassOptions& o) {
   if (embeddings == "false") return;
   split_fused_weights(ctx, {.min_elements = least, .attention = false});
   if (ctx.settings.target.has_contrib()) split_biases(ctx);
-  quantize_tables(ctx, embeddings, least, keep);
+  quantize_tables(ctx, embeddings, d.form == DynamicForm::contrib ? Form::contrib : Form::standard, least, keep);
 }
 
 }  // namespace
@@ -65,7 +65,7 @@ PassDef quant_dynamic() {
       {"keep", "names of nodes or weights that stay float, '*' any text, several by ';'", ""},
       {"form", "contrib (com.microsoft), standard (MatMulInteger)", "contrib"},
       {"conv", "convolutions too (ConvInteger: smaller, in onnxruntime seldom faster)", "true"},
-      {"embeddings", "tables: rows (int8, a scale a row), 8 or 4 (blocks); false: float", "rows"},
+      {"embeddings", "tables: rows (8 bits, a scale a row), 8 or 4 (blocks); false: float", "rows"},
       {"min-elements", "leave smaller weights alone", "1024"}};
   p.run = run;
   return p;

@@ -589,7 +589,8 @@ PassDef auto_precision() {
        "asked)",
        "0"},
       {"fast",
-       "offer INT8 activations too (quant-dynamic; accuracy-level 4), and max-latency=0.6 unless given",
+       "offer INT8 activations too (quant-static with data, otherwise quant-dynamic; accuracy-level 4), and "
+       "max-latency=0.6 unless given",
        "false"},
       {"data", "what measuring and calibration feed: a .npz file, a folder of them; empty: seeded inputs",
        ""},

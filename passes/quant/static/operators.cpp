@@ -47,6 +47,19 @@ class ToOperators {
     return p;
   }
 
+  bool is_byte(ValueId v) const {
+    const DType t = m_[v].type.dtype;
+    return t == DType::U8 || t == DType::I8;
+  }
+
+  // What is decoded are bytes; a bias holds int32.
+  bool on_bytes(const std::vector<NodeId>& read) const {
+    constexpr size_t kBias = 2;
+    for (size_t i = 0; i < read.size(); ++i)
+      if (read[i] && i != kBias && !is_byte(m_[read[i]].in[0])) return false;
+    return true;
+  }
+
   bool has(const char* op) const { return ctx_.settings.target.has(kContrib, op, DType::F32); }
 
   void convert_node(NodeId n) {
@@ -55,11 +68,13 @@ class ToOperators {
     if ((!node.domain.empty() && !attention) || node.in.empty() || !node.output(0)) return;
     std::vector<NodeId> read;
     for (const ValueId v : node.in) read.push_back(decoder(v));
-    if (!read[0]) return;
+    if (!read[0] || !on_bytes(read)) return;
     NodeId q;  // the QuantizeLinear that alone reads the result
     if (!attention && used_once(m_, node.out[0])) {
       const Use u = m_[node.out[0]].uses[0];
-      if (m_[u.node].is("QuantizeLinear") && u.slot == 0 && m_[u.node].parent == node.parent) q = u.node;
+      if (m_[u.node].is("QuantizeLinear") && u.slot == 0 && m_[u.node].parent == node.parent &&
+          is_byte(m_[u.node].out[0]))
+        q = u.node;
     }
     Builder b(m_, ctx_.values, n);
     const NodeId bias = q || read.size() < 2 || !read[1] ? NodeId{} : bias_behind(m_, n, channels(read[1]));

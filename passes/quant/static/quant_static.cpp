@@ -1,6 +1,8 @@
 // quant-static: weights and activations by codes whose scales calibration fixes.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "passes/fusion/split_slow.h"
 #include "passes/quant/int8/dynamic.h"
 #include "passes/quant/int8/sites.h"
@@ -39,6 +41,9 @@ void run(PassContext& ctx, const PassOptions& o) {
   s.data = o.text("data");
   s.correct = o.flag("correct");
   s.operators = o.choice("form", {"qdq", "qoperator"}) == "qoperator";
+  if (s.operators && s.activations != DType::U8 && s.activations != DType::I8)
+    fail_usage("pass 'quant-static': form=qoperator has ops on bytes only; activations={} wants form=qdq",
+               o.text("activations"));
   const double power = smooth_option(ctx, o);
   const int64_t least = o.integer("min-elements");
   const std::string &keep = o.text("keep"), &embeddings = o.choice("embeddings", kTableBits);
@@ -61,7 +66,10 @@ void run(PassContext& ctx, const PassOptions& o) {
   };
   if (power > 0) smooth_inputs(ctx, {power, s.data, smoothed});
   quantize_static(ctx, s);
-  if (embeddings != "false") quantize_tables(ctx, embeddings, least, keep);
+  if (embeddings == "false") return;
+  constexpr int64_t kLeastTable = 1024;  // below, three more nodes save next to nothing
+  quantize_tables(ctx, embeddings, s.operators ? Form::contrib : Form::standard, std::max(least, kLeastTable),
+                  keep);
 }
 
 }  // namespace
@@ -86,7 +94,7 @@ PassDef quant_static() {
       {"equalize", "cross-layer equalization of convolutions", "false"},
       {"correct", "take the mean error of each output back in its bias", "true"},
       {"keep", "names of nodes or weights that stay float, '*' any text, several by ';'", ""},
-      {"embeddings", "tables: rows (int8, a scale a row), 8 or 4 (blocks); false: float", "rows"},
+      {"embeddings", "tables: rows (8 bits, a scale a row), 8 or 4 (blocks); false: float", "rows"},
       {"min-elements", "leave smaller weights alone", "64"}};
   p.run = run;
   return p;
