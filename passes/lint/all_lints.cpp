@@ -58,6 +58,7 @@ const std::vector<LintDef>& all_lints() {
 
       unfused(),
       redundant_nodes(),
+      slow_kernel(),
   };
   return lints;
 }

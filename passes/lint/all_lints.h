@@ -31,6 +31,7 @@ LintDef redundant_nodes();
 LintDef refused_file();
 LintDef size_bomb();
 LintDef sloppy_file();
+LintDef slow_kernel();
 LintDef training_mode();
 LintDef two_payloads();
 LintDef u8s8_saturation();

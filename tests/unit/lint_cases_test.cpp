@@ -186,6 +186,15 @@ const LintCase kCases[] = {
     // speed
     {"redundant-nodes", "g (float[2] x) => (float[2] y) { [same] t = Identity (x) y = Relu (t) }", "same",
      "identity applies", "g (float[2] x) => (float[2] y) { y = Relu (x) }"},
+    {"slow-kernel", R"(g (float[n, 16] x, uint8[2, 1, 16] w, float[2] s) => (float[n, 2] y) {
+       [eight] y = com.microsoft.MatMulNBits <K = 16, N = 2, bits = 8, block_size = 16> (x, w, s) })",
+     "eight", "8 bits without accuracy_level 4",
+     R"(g (float[n, 16] x, uint8[2, 1, 16] w, float[2] s) => (float[n, 2] y) {
+       y = com.microsoft.MatMulNBits <K = 16, N = 2, bits = 8, block_size = 16, accuracy_level = 4> (x, w, s) })"},
+    {"slow-kernel", R"(g (float[n, 16] x, uint8[2, 1, 4] w, float[2] s) => (float[n, 2] y) {
+       [two] y = com.microsoft.MatMulNBits <K = 16, N = 2, bits = 2, block_size = 16> (x, w, s) })",
+     "two", "2 bits take", R"(g (float[n, 16] x, uint8[2, 1, 8] w, float[2] s) => (float[n, 2] y) {
+       y = com.microsoft.MatMulNBits <K = 16, N = 2, bits = 4, block_size = 16> (x, w, s) })"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Lint, LintCases, testing::ValuesIn(kCases), [](const auto& info) {
