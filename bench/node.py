@@ -25,7 +25,8 @@ sys.path[:0] = [str(ROOT / "tests" / "models")]
 import fill  # noqa: E402
 
 FORMS = ["fuse,quant4", "fuse,quant4{symmetric,block=32}", "fuse,quant4{scales=float32,block=128,accuracy-level=4}", "fuse,quant4{form=standard}",
-         "fuse,quant2", "fuse,quant8", "fuse,quant8{embeddings=rows}", "fuse,q4f16", "fuse,fp16"]
+         "fuse,quant2", "fuse,quant8", "fuse,quant8{embeddings=rows}", "fuse,q4f16", "fuse,fp16", "fuse,quant-dynamic",
+         "fuse,quant-static{form=qoperator}"]
 
 
 def install(modules: pathlib.Path) -> pathlib.Path:

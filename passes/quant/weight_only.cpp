@@ -11,6 +11,7 @@
 #include "ir/base/mapped_file.h"
 #include "ir/core/spill.h"
 #include "ir/ops/convert.h"
+#include "passes/core/addition.h"
 #include "passes/core/patch_test.h"
 #include "passes/core/take.h"
 #include "passes/quant/calibrate.h"
@@ -536,7 +537,9 @@ class WeightOnly {
       return b.op("Conv", std::move(in), m_[s.node].attrs);
     }
     const ValueId y = b.op("MatMul", {x, w});
-    return s.bias ? b.op("Add", {y, s.bias}) : y;
+    if (!s.bias) return y;
+    const Node& last = m_[m_[s.result].def];  // a Sum where the runtime would fuse Add with what follows
+    return b.op(is_addition(last) ? last.type : "Add", {y, s.bias});
   }
 
   // Rows are picked first, so that only they are dequantized.

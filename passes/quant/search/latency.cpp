@@ -26,7 +26,6 @@ constexpr Kernel kFourBits = {3458, 0.5697, 0.017049, 0.8178};
 constexpr Kernel kFourBitsInt8 = {12769, 0.0432, 0.026190, 1.9901};  // accuracy_level 4
 constexpr Kernel kEightBits = {394, 2.7414, 0.019210, 0};
 constexpr Kernel kEightBitsInt8 = {22804, 0.0877, 0.017452, 0.9654};
-constexpr Kernel kBlocked = {8100, 0.0998, 0.017199, 1.4132};  // DequantizeLinear, folded as it is loaded
 constexpr Kernel kDynamic = {8158, 0.1067, 0.005643, 0.6994};   // DynamicQuantizeMatMul
 constexpr Kernel kStatic = {8158, 0.1003, 0.005643, 0.5514};    // QuantizeLinear, MatMulIntegerToFloat
 // Besides products and softmax, of an element of the result: Attention, and what Split and MultiHeadAttention
@@ -39,9 +38,9 @@ constexpr Parts kAttention = {25000, 4.9}, kSplitAttention = {25000, 3.6};
 const Kernel& kernel_of(const LayerOption& o) {
   if (o.stays) return kMatMul;
   if (o.dynamic) return o.rule.scheme == "quant-static" ? kStatic : kDynamic;
-  if (o.scheme.form == Form::standard) return kBlocked;
   if (o.scheme.bits == 2) return kTwoBits;
-  if (o.scheme.accuracy_level == 4) return o.scheme.bits == 8 ? kEightBitsInt8 : kFourBitsInt8;
+  // Blocked DequantizeLinear, too, is run as MatMulNBits of accuracy_level 4.
+  if (o.scheme.accuracy_level == 4 || o.scheme.form == Form::standard) return o.scheme.bits == 8 ? kEightBitsInt8 : kFourBitsInt8;
   return o.scheme.bits == 8 ? kEightBits : kFourBits;
 }
 
