@@ -66,6 +66,7 @@ class Application {
     w.damping = gptq_damping(o_.damping, o_.data);
     w.choose = [&](const WeightSite& s) { return choice(s); };
     quantize_weights(ctx_, w);
+    split_packed_products(ctx_);
     ctx_.findings.weights.insert(ctx_.findings.weights.begin(), records_.begin(), records_.end());
     if (weights_ > 0 && matched_.empty())
       fail("policy '{}' decides about none of the {} weights of the model", policy_.name, weights_);

@@ -64,6 +64,7 @@ void run(PassContext& ctx, const PassOptions& o, int bits) {
   if (o.flag("requantize")) expand_quantized(ctx);
   split_fused_weights(ctx, {.min_elements = least, .embeddings = embeddings != "false"});
   quantize_weights(ctx, w);
+  split_packed_products(ctx);
 }
 
 PassDef make(const Defaults& d) {
