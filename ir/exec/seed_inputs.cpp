@@ -60,6 +60,7 @@ IntRange int_range(const Model& m, ValueId v, Binding& binding) {
                           n.type == "Expand" || n.type == "Slice" || n.type == "Flatten");
       if (keeps && !n.out.empty() && n.out[0]) work.push_back(n.out[0]);
     }
+  range.index = found;
   if (found) range.high = std::max<int64_t>(range.high, 0);
   return range;
 }

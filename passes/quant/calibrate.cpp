@@ -77,11 +77,7 @@ Tensor plain_integers(const Model& m, ValueId v, Binding& binding, Tensor t) {
   Binding probe = binding;
   const IntRange range = int_range(m, v, probe);
   if (range.high > kFew) return t;
-  const bool flag = range.low == 0 && range.high == 1 && [&] {
-    for (const Use& u : m[v].uses)
-      if (m[u.node].is("Gather") && u.slot == 1) return false;
-    return true;
-  }();
+  const bool flag = range.low == 0 && range.high == 1 && !range.index;
   Tensor same = Tensor::make(t.dtype, t.dims);
   for (int64_t i = 0; flag && i < same.count(); ++i) store_i64(same.dtype, same.mutable_bytes().data(), i, 1);
   return same;

@@ -301,7 +301,7 @@ class Search {
   // of what rounded tables do (rows do not repeat), and too little of what rounded products do: they hold
   // none of the tokens that attention rests on.
   double unseen(const Layer& l, const LayerOption& o) const {
-    constexpr double kData = 1.5, kTables = 0.4, kProducts = 7, kActivations = 4.2;
+    constexpr double kData = 1.5, kTables = 0.4, kProducts = 5, kActivations = 4.2;
     if (has_data()) return kData;
     return l.table ? kTables : o.dynamic || o.blocks ? kActivations : kProducts;
   }
