@@ -12,6 +12,17 @@ Role role_of(const WeightSite& site, const Roles& roles) {
   return site.kind == WeightSite::Kind::table ? Role::embedding : roles[site.node].role;
 }
 
+std::optional<DType> PolicyRule::half() const {
+  if (scheme == "fp16") return DType::F16;
+  if (scheme == "bf16") return DType::BF16;
+  return std::nullopt;
+}
+
+bool PolicyRule::matches_all() const {
+  return !role && !part && op.empty() && name.empty() && layers.empty() && share_above <= 0 &&
+         share_below >= 1 && min_elements <= 0;
+}
+
 const PolicyRule* find_rule(const Policy& p, const Model& m, const Roles& roles, const PolicySubject& s) {
   const WeightSite& site = *s.site;
   const Node& node = m[site.node];
@@ -22,13 +33,14 @@ const PolicyRule* find_rule(const Policy& p, const Model& m, const Roles& roles,
     if (r.part && role.part != *r.part) return false;
     if (!r.op.empty() && node.type != r.op) return false;
     if (!r.name.empty() && !glob_matches(r.name, node.name, '?') &&
-        !glob_matches(r.name, m[site.stored].name, '?'))
+        !(site.stored && glob_matches(r.name, m[site.stored].name, '?')))
       return false;
     if (!r.layers.empty() && std::none_of(r.layers.begin(), r.layers.end(), [&](const auto& range) {
           return role.layer >= range.first && role.layer <= range.second;
         }))
       return false;
-    return share >= r.share_above && share <= r.share_below && site.weight->count() >= r.min_elements;
+    const int64_t elements = site.weight ? site.weight->count() : 0;
+    return share >= r.share_above && share <= r.share_below && elements >= r.min_elements;
   };
   const auto it = std::find_if(p.rules.begin(), p.rules.end(), matches);
   return it == p.rules.end() ? nullptr : &*it;

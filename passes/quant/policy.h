@@ -4,6 +4,7 @@
 //   <policy name="mixed" extends="base.xml">
 //     <rule role="feed-forward" layers="0-3" scheme="quant4" block="16"/>
 //     <rule op="Gather" scheme="rows"/>
+//     <rule role="head" scheme="fp16"/>
 //     <rule scheme="float"/>
 //   </policy>
 #pragma once
@@ -28,12 +29,15 @@ struct PolicyRule {
   std::vector<std::pair<int32_t, int32_t>> layers;  // closed ranges of layer numbers; empty: any
   double share_above = 0, share_below = 1;          // of the bytes of all weights found
   int64_t min_elements = 0;
-  // What it gives: a scheme is named as the pass that makes it (quant-dynamic: INT8 weights and activations);
-  // "float" leaves the weight as it is.
+  // What it gives: a scheme is named as the pass that makes it (quant-dynamic: INT8 weights and activations;
+  // fp16, bf16: weights and what is computed with them); "float" leaves the weight as it is.
   std::string scheme;
   std::optional<Scheme> weight_only;  // quant2, quant4, quant8, rows
   bool best_rounding = false;         // no rounding is named: GPTQ where there is data, otherwise mse
   std::string place;                  // "mixed.xml:12", for remarks
+
+  std::optional<DType> half() const;  // what fp16 and bf16 name
+  bool matches_all() const;           // it names nothing that must hold
 };
 
 struct Policy {
@@ -52,7 +56,8 @@ std::string to_xml(const Policy& p, const std::vector<std::string>& comments = {
 // "quant4 block 16 gptq": as remarks and tables tell it.
 std::string scheme_text(const Scheme& s);
 
-// What rules look at.
+// What rules look at. A site without a weight is a node that only computes: no name of a weight, no elements
+// and no share of bytes match it.
 struct PolicySubject {
   const WeightSite* site = nullptr;
   int64_t bytes = 0;  // of the weight

@@ -15,6 +15,7 @@
 #include "passes/quant/int8/dynamic.h"
 #include "passes/quant/int8/sites.h"
 #include "passes/quant/int8/smooth.h"
+#include "passes/quant/policy_half.h"
 #include "passes/quant/rounding/gptq.h"
 #include "passes/quant/static/static.h"
 #include "passes/quant/weight_only.h"
@@ -52,21 +53,32 @@ namespace {
 class Application {
  public:
   Application(PassContext& ctx, const Policy& policy, const PolicyOptions& o)
-      : ctx_(ctx), m_(ctx.model), policy_(policy), o_(o) {}
+      : ctx_(ctx), m_(ctx.model), policy_(policy), o_(o), halves_(policy, o.min_elements, o.data) {}
 
   void run() {
     weigh();
     if (gives(kDynamic) || gives(kStatic)) learn_roles();
     if (gives(kDynamic)) dynamic();
-    if (gives(kStatic)) fixed();
-    split_fused_weights(ctx_, {.min_elements = o_.min_elements, .embeddings = true});
+    read_halves();
+    if (gives(kStatic)) {
+      fixed();
+      read_halves();
+    }
+    split_fused_weights(ctx_, {.min_elements = o_.min_elements, .embeddings = true, .which = [&](NodeId n) {
+                                 return !halves_.wants(n);
+                               }});
     analyze();
+    read_halves();
     WeightOnlyOptions w;
     w.data = o_.data;
     w.damping = gptq_damping(o_.damping, o_.data);
-    w.choose = [&](const WeightSite& s) { return choice(s); };
+    w.choose = [&](const WeightSite& s) {
+      SiteChoice c = choice(s);
+      return halves_.takes(m_, s, find_rule(policy_, m_, roles_, subject(s))) ? SiteChoice{} : c;
+    };
     quantize_weights(ctx_, w);
     split_packed_products(ctx_);
+    halves_.apply(ctx_);
     ctx_.findings.weights.insert(ctx_.findings.weights.begin(), records_.begin(), records_.end());
     if (weights_ > 0 && matched_.empty())
       fail("policy '{}' decides about none of the {} weights of the model", policy_.name, weights_);
@@ -112,9 +124,19 @@ class Application {
     weights_ = seen.size();
   }
 
+  // The model as it stands; roles as analyze() found them.
+  void read_halves() {
+    if (!halves_.any()) return;
+    if (roles_.nodes.empty()) analyze();
+    matched_.merge(halves_.read(m_, roles_, all_));
+  }
+
+  PolicySubject subject(const WeightSite& s) const {
+    return {.site = &s, .bytes = static_cast<int64_t>(s.weight->byte_size()), .all = all_};
+  }
+
   const PolicyRule* rule_of(const WeightSite& s) {
-    const PolicyRule* r = find_rule(
-        policy_, m_, roles_, {.site = &s, .bytes = static_cast<int64_t>(s.weight->byte_size()), .all = all_});
+    const PolicyRule* r = find_rule(policy_, m_, roles_, subject(s));
     if (r != nullptr) matched_.insert(r->place);
     return r;
   }
@@ -156,7 +178,7 @@ class Application {
     s.operators = ctx_.settings.target.has_contrib();
     if (s.operators) split_biases(ctx_);
     split_fused_weights(ctx_, {.min_elements = o_.min_elements, .embeddings = false, .which = [&](NodeId n) {
-                                 return !quantizes_attention(ctx_, s, n);
+                                 return !quantizes_attention(ctx_, s, n) && !halves_.wants(n);
                                }});
     const std::vector<Bytes> chosen = on_bytes(kStatic, sites_with_convolutions);
     s.keep = [&](NodeId n) {
@@ -245,6 +267,7 @@ class Application {
   Model& m_;
   const Policy& policy_;
   const PolicyOptions& o_;
+  PolicyHalves halves_;
   Roles roles_;
   int64_t all_ = 0;
   size_t weights_ = 0;
@@ -265,7 +288,7 @@ PassDef policy() {
   p.group = "quantization";
   p.summary = "Weights in the schemes of an XML policy: the first rule that matches decides (--policy=FILE)";
   p.options = {
-      {"file", "the policy (docs/policy.xsd)", ""},
+      {"file", "the policy (docs/policy.xsd); its schemes are passes: quant4, fp16, quant-dynamic, ...", ""},
       {"data", "calibration: a .npz file, a folder of them, or seeded; empty: seeded where needed", ""},
       {"damping", "of GPTQ: fraction of the mean second moment; 0: 0.03, on seeded data 0.1", "0"},
       {"min-elements", "leave smaller weights alone", "4096"}};

@@ -69,7 +69,8 @@ std::optional<Scheme> scheme_word(std::string_view word) {
   return s;
 }
 
-constexpr const char* kSchemes = "float, quant2, quant4, quant8, rows, quant-dynamic, quant-static";
+constexpr const char* kSchemes =
+    "float, quant2, quant4, quant8, rows, fp16, bf16, quant-dynamic, quant-static";
 
 std::string read_text(const fs::path& file) {
   constexpr uintmax_t kMaxBytes = 1 << 20;
@@ -229,7 +230,8 @@ class Reader {
     if (scheme == nullptr) wrong(&e, "the rule has no scheme");
     r.scheme = scheme->Value();
     r.weight_only = scheme_word(r.scheme);
-    if (!r.weight_only && r.scheme != "float" && r.scheme != "quant-dynamic" && r.scheme != "quant-static")
+    if (!r.weight_only && !r.half() && r.scheme != "float" && r.scheme != "quant-dynamic" &&
+        r.scheme != "quant-static")
       wrong(scheme, fmt::format("scheme=\"{}\": known are {}", r.scheme, kSchemes));
     r.best_rounding = r.weight_only && e.FindAttribute("rounding") == nullptr;
     for (const auto* a = e.FirstAttribute(); a != nullptr; a = a->Next()) {

@@ -66,6 +66,10 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"block", "<policy><rule scheme=\"quant4\" block=\"24\"/></policy>", ":1:31:", "known are 16, 32"},
         Bad{"block_of_float", "<policy><rule scheme=\"float\" block=\"32\"/></policy>",
             ":1:30:", "has no block"},
+        Bad{"block_of_half", "<policy><rule scheme=\"fp16\" block=\"32\"/></policy>",
+            ":1:29:", "scheme \"fp16\" has no block"},
+        Bad{"rounding_of_half", "<policy><rule rounding=\"gptq\" scheme=\"bf16\"/></policy>",
+            ":1:15:", "scheme \"bf16\" has no rounding"},
         Bad{"layers", "<policy><rule scheme=\"float\" layers=\"3-1\"/></policy>",
             ":1:30:", "numbers and ranges"},
         Bad{"layers_huge", "<policy><rule scheme=\"float\" layers=\"99999999999\"/></policy>",
@@ -135,7 +139,8 @@ TEST(PolicyTest, WrittenAndReadBackIsTheSame) {
       "scales='float32' rounding='gptq' accuracy-level='4'/>"
       "<rule op='Gather' name='a&amp;b*' scheme='rows'/>"
       "<rule share-above='0.25' min-elements='100' scheme='quant8' form='standard'/>"
-      "<rule scheme='quant2' zero-points='float'/><rule scheme='float'/></policy>";
+      "<rule scheme='quant2' zero-points='float'/><rule role='head' scheme='fp16'/><rule scheme='bf16'/>"
+      "<rule scheme='float'/></policy>";
   dir.write("p.xml", text);
   const Policy a = read_policy(dir / "p.xml");
   dir.write("q.xml", to_xml(a, {"made -- by a test --"}));
@@ -155,6 +160,11 @@ TEST(PolicyTest, WrittenAndReadBackIsTheSame) {
     EXPECT_EQ(x.best_rounding, y.best_rounding);
   }
   EXPECT_EQ(a.rules[1].name, "a&b*");
+  EXPECT_EQ(a.rules[4].half(), DType::F16);
+  EXPECT_EQ(a.rules[5].half(), DType::BF16);
+  EXPECT_FALSE(a.rules[6].half().has_value());
+  EXPECT_FALSE(a.rules[4].matches_all());
+  EXPECT_TRUE(a.rules[5].matches_all());
 }
 
 TEST(PolicyTest, Globs) {

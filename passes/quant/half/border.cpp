@@ -58,7 +58,7 @@ size_t convert_inputs(PassContext& ctx, const HalfKind& kind) {
   for (size_t i = 0; i < m[g].inputs.size(); ++i) {
     const ValueId v = m.inputs(g)[i];
     if (!is_f32(m, v)) continue;
-    if (!ctx.spend(ctx.pass + "-input", m[g].inputs[i].name,
+    if (!ctx.spend(std::string(kind.name) + "-input", m[g].inputs[i].name,
                    fmt::format("an input of float32 became {}", onnx_name(kind.dtype))))
       return changed;
     narrow_value(ctx, v, g, m[g].first, kind);
@@ -75,7 +75,7 @@ size_t convert_outputs(PassContext& ctx, const HalfKind& kind, HalfValues& twins
   size_t changed = 0;
   for (size_t i = 0; i < m[g].outputs.size(); ++i) {
     if (!is_f32(m, m.outputs(g)[i])) continue;
-    if (!ctx.spend(ctx.pass + "-output", m[g].outputs[i].name,
+    if (!ctx.spend(std::string(kind.name) + "-output", m[g].outputs[i].name,
                    fmt::format("an output of float32 became {}", onnx_name(kind.dtype))))
       return changed;
     narrow_operand(ctx, m[g].ret, i, g, twins);
@@ -87,7 +87,7 @@ size_t convert_outputs(PassContext& ctx, const HalfKind& kind, HalfValues& twins
 
 bool open_border(PassContext& ctx, const HalfKind& kind, HalfValues& twins, NodeId n) {
   Model& m = ctx.model;
-  if (!ctx.spend(ctx.pass + "-border", node_label(m, n),
+  if (!ctx.spend(std::string(kind.name) + "-border", node_label(m, n),
                  fmt::format("what it carries became {}", onnx_name(kind.dtype))))
     return false;
   for (size_t i = 0; i < m[n].in.size(); ++i)

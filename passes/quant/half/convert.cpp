@@ -72,7 +72,7 @@ class Converter {
       }
     }
     if (o_.convert_io) convert_outputs(ctx_, o_.kind, twins_);
-    std::tie(result_.bytes_before, result_.bytes_after) = twins_.fold_constants();
+    result_.constants = twins_.fold_constants(o_.measure);
     for (const auto& [half, name] : names_)
       if (!m_[half].erased) take_name(half, name);
     return result_;
@@ -109,7 +109,7 @@ class Converter {
     std::sort(context.begin(), context.end());
     context.erase(std::unique(context.begin(), context.end()), context.end());
     const bool done =
-        !replace.empty() && commit(b, {.rule = ctx_.pass,
+        !replace.empty() && commit(b, {.rule = o_.kind.name,
                                        .root = n,
                                        .taken = {n},
                                        .context = context,
@@ -137,7 +137,7 @@ class Converter {
       patch.made = b.made();
       const PatchTestResult test = test_patch(m_, ctx_.values, patch, {.seed = ctx_.settings.seed});
       if (test.outcome != PatchTestResult::Outcome::equal) {
-        ctx_.missed(ctx_.pass, patch.root,
+        ctx_.missed(o_.kind.name, patch.root,
                     (test.outcome == PatchTestResult::Outcome::differs ? "it would change too much: "
                                                                        : "could not be verified: ") +
                         test.why);

@@ -1,12 +1,16 @@
 // Carries a plan out: node by node, each checked as a patch within the half type's rounding.
 #pragma once
+#include <string>
+#include <vector>
+
+#include "passes/quant/half/half_values.h"
 #include "passes/quant/half/plan.h"
 
 namespace lathe {
 
 struct HalfResult {
   uint64_t nodes = 0;
-  int64_t bytes_before = 0, bytes_after = 0;  // of the constants that changed
+  std::vector<HalfConstant> constants;
 };
 
 // A node reads the half values of its operands (a Cast where there is none yet) and its results are cast back

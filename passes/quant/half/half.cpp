@@ -18,6 +18,7 @@ void run(PassContext& ctx, const PassOptions& o, DType dtype) {
     fail_usage("pass '{}': headroom={} is not a number from 1 on", ctx.pass, h.headroom);
   const Observed seen = observe_magnitudes(ctx, h.kind, o.text("data"));
   const HalfPlan plan = plan_halves(ctx, h, seen);
+  settle_masks(ctx, h.kind, seen);
   convert_halves(ctx, h, plan);
 }
 

@@ -28,25 +28,57 @@ Tensor half_constant(const Tensor& t, const HalfKind& kind) {
 
 namespace {
 
+// Squares of a constant and of what rounding does to it.
+struct Rounded {
+  double square = 0, lost = 0;
+
+  void add(const Tensor& wide, const Tensor& narrow) {
+    const Tensor again = convert(narrow, DType::F32);
+    const std::span<const float> a = wide.data<float>(), b = again.data<float>();
+    for (size_t i = 0; i < a.size(); ++i) {
+      const auto x = static_cast<double>(a[i]), y = static_cast<double>(b[i]);
+      if (!std::isfinite(x) || !std::isfinite(y)) continue;
+      square += x * x;
+      lost += (x - y) * (x - y);
+    }
+  }
+  double error() const { return square > 0 ? std::sqrt(lost / square) : 0; }
+};
+
 // A large constant in parts, to where it stays.
-Tensor half_weight(const Tensor& t, const HalfKind& kind) {
+Tensor half_weight(const Tensor& t, const HalfKind& kind, double* error) {
   constexpr int64_t kPart = int64_t{1} << 18;  // elements
   if (t.count() <= kPart) {
-    Tensor narrow = spilled(half_constant(t, kind));
+    Tensor narrow = half_constant(t, kind);
+    if (error != nullptr) {
+      Rounded all;
+      all.add(t.aligned(), narrow);
+      *error = all.error();
+    }
+    narrow = spilled(narrow);
     MappedFile::forget(t.bytes());
     return narrow;
   }
+  std::vector<Rounded> parts(error != nullptr ? static_cast<size_t>((t.count() + kPart - 1) / kPart) : 0);
   const Spill out = spill(static_cast<size_t>(byte_count(kind.dtype, t.count())));
   const auto unit = static_cast<size_t>(bit_width(kind.dtype) / 8);
   parallel_for(t.count(), kPart, [&](int64_t begin, int64_t end) {
     const auto from = t.bytes().subspan(static_cast<size_t>(begin) * sizeof(float),
                                         static_cast<size_t>(end - begin) * sizeof(float));
-    const Tensor narrow = convert(Tensor::view(t.dtype, {end - begin}, from, t.keep()).aligned(), kind.dtype);
+    const Tensor wide = Tensor::view(t.dtype, {end - begin}, from, t.keep()).aligned();
+    const Tensor narrow = convert(wide, kind.dtype);
+    if (error != nullptr) parts[static_cast<size_t>(begin / kPart)].add(wide, narrow);
     const std::span<std::byte> to(out.data + static_cast<size_t>(begin) * unit, narrow.byte_size());
     std::memcpy(to.data(), narrow.bytes().data(), to.size());
     MappedFile::forget(from);
     MappedFile::forget(to);
   });
+  Rounded all;
+  for (const Rounded& part : parts) {
+    all.square += part.square;
+    all.lost += part.lost;
+  }
+  if (error != nullptr) *error = all.error();
   return out.tensor(kind.dtype, t.dims);
 }
 
@@ -85,8 +117,8 @@ void HalfValues::keep() {
 
 void HalfValues::forget() { pending_.clear(); }
 
-std::pair<int64_t, int64_t> HalfValues::fold_constants() {
-  int64_t before = 0, after = 0;
+std::vector<HalfConstant> HalfValues::fold_constants(bool measure) {
+  std::vector<HalfConstant> made;
   std::vector<ValueId> constants;
   for (const auto& [v, twins] : made_)
     if (m_.constant(v) != nullptr) constants.push_back(v);
@@ -97,16 +129,22 @@ std::pair<int64_t, int64_t> HalfValues::fold_constants() {
       if (m_[twin].erased) continue;
       if (!half) {
         const TensorPtr t = m_.constant_ptr(v);
-        Tensor narrow = half_weight(*t, kind_);
-        before += static_cast<int64_t>(t->byte_size());
-        after += static_cast<int64_t>(narrow.byte_size());
-        half = m_.add_initializer(m_[v].graph, std::move(narrow), m_.unique_name(m_[v].name + "_half"));
+        HalfConstant c{.of = v, .name = m_[v].name};
+        Tensor narrow = half_weight(*t, kind_, measure ? &c.error : nullptr);
+        c.before = static_cast<int64_t>(t->byte_size());
+        c.after = static_cast<int64_t>(narrow.byte_size());
+        half = m_.add_initializer(m_[v].graph, std::move(narrow), m_.unique_name(c.name + "_half"));
+        made.push_back(std::move(c));
       }
       const NodeId cast = m_[twin].def;
       m_.replace_uses(twin, half);
       m_.erase(cast);
     }
-    if (!half || !m_[v].uses.empty()) continue;
+    if (!half) continue;
+    if (!m_[v].uses.empty()) {
+      made.back().after += made.back().before;
+      continue;
+    }
     const std::string name = m_[v].name;
     if (const NodeId def = m_[v].def)
       m_.erase(def);
@@ -114,7 +152,7 @@ std::pair<int64_t, int64_t> HalfValues::fold_constants() {
       m_.erase_initializer(v);
     m_.set_name(half, name);
   }
-  return {before, after};
+  return made;
 }
 
 }  // namespace lathe

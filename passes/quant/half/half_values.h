@@ -1,5 +1,6 @@
 // The half-precision twins of float32 values while a model is converted.
 #pragma once
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -7,6 +8,14 @@
 #include "passes/quant/half/kind.h"
 
 namespace lathe {
+
+// A constant that became half precision.
+struct HalfConstant {
+  ValueId of;
+  std::string name;
+  int64_t before = 0, after = 0;  // bytes; after: with the float one where something still reads it
+  double error = 0;               // |w - w'| / |w|, if asked for
+};
 
 class HalfValues {
  public:
@@ -18,8 +27,8 @@ class HalfValues {
   void keep();    // the builder's Casts were committed
   void forget();  // or discarded
 
-  // Constants become what their Casts made of them, in the graph that holds them. Bytes before and after.
-  std::pair<int64_t, int64_t> fold_constants();
+  // Constants become what their Casts made of them, in the graph that holds them.
+  std::vector<HalfConstant> fold_constants(bool measure);
 
  private:
   // What to cast: through a Cast from integers, the integers.

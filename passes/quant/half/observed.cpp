@@ -9,8 +9,10 @@
 #include "ir/core/walk.h"
 #include "ir/exec/compare.h"
 #include "ir/ops/convert.h"
+#include "ir/ops/op_def.h"
 #include "passes/quant/calibrate.h"
 #include "passes/quant/half/float_parts.h"
+#include "passes/quant/half/slots.h"
 
 namespace lathe {
 namespace {
@@ -155,14 +157,47 @@ Observed observe_magnitudes(PassContext& ctx, const HalfKind& kind, const std::s
   }
   if (!out.why_not.empty()) std::erase_if(masks, [](const Mask& m) { return m.largest < kNoNumber; });
   for (const Mask& mask : masks) {
-    if (!ctx.spend(
-            ctx.pass + "-mask", ctx.model[mask.value].name,
-            fmt::format("{:.3g}, which stands for infinity, became {:.5g}", mask.largest, kind.largest / 2)))
-      break;
+    out.masks.push_back({mask.value, mask.largest, ctx.model.constant_ptr(mask.value)});
     set_clamped(ctx.model, mask, kind);
   }
   out.of = std::move(seen.of);
   return out;
+}
+
+namespace {
+
+// Do these nodes read the masks, or what moving and elementwise ops made of them? A run need not show it: its
+// masks may hide nothing.
+bool meets_masks(const Model& m, const Observed& observed, const std::unordered_set<NodeId>& nodes) {
+  std::vector<ValueId> left;
+  for (const ClampedMask& mask : observed.masks) left.push_back(mask.value);
+  std::unordered_set<ValueId> seen(left.begin(), left.end());
+  while (!left.empty()) {
+    const ValueId v = left.back();
+    left.pop_back();
+    for (const Use& u : m[v].uses) {
+      if (nodes.contains(u.node)) return true;
+      const Node& n = m[u.node];
+      const OpDef* def = m.is_hidden(u.node) ? nullptr : op_registry().find(n);
+      if (def == nullptr || !(def->elementwise || only_moves(n))) continue;
+      for (const ValueId out : n.out)
+        if (out && seen.insert(out).second) left.push_back(out);
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+void settle_masks(PassContext& ctx, const HalfKind& kind, const Observed& observed,
+                  const std::unordered_set<NodeId>* only_for) {
+  bool settle = only_for == nullptr || meets_masks(ctx.model, observed, *only_for);
+  for (const ClampedMask& mask : observed.masks) {
+    settle = settle && ctx.spend(std::string(kind.name) + "-mask", ctx.model[mask.value].name,
+                                 fmt::format("{:.3g}, which stands for infinity, became {:.5g}", mask.largest,
+                                             kind.largest / 2));
+    if (!settle) ctx.model.set_constant(mask.value, mask.before);
+  }
 }
 
 }  // namespace lathe

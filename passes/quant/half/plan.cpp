@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
+#include <utility>
 
 #include "ir/core/walk.h"
 #include "passes/analysis/ranges.h"
@@ -18,15 +20,6 @@ constexpr int64_t kManyElements = 1024;  // of a constant: a weight
 
 bool one_of(std::string_view type, std::span<const std::string_view> list) {
   return std::find(list.begin(), list.end(), type) != list.end();
-}
-
-// Moves elements and computes nothing: as good in either type.
-bool only_moves(const Node& n) {
-  static constexpr std::array<std::string_view, 21> kMoves = {
-      "Cast",         "Concat",         "ConstantOfShape", "DepthToSpace", "Expand",    "Flatten",   "Gather",
-      "GatherND",     "GatherElements", "Identity",        "Pad",          "Reshape",   "Resize",    "Slice",
-      "SpaceToDepth", "Split",          "Squeeze",         "Tile",         "Transpose", "Unsqueeze", "Where"};
-  return n.domain.empty() && one_of(n.type, kMoves);
 }
 
 // Where a tiny number is added or is a bound, and may as well be the smallest half.
@@ -64,6 +57,7 @@ class Planner {
     for (const GraphId g : nested_graphs(m_, m_.main())) find_positions(g);
     for (const GraphId g : nested_graphs(m_, m_.main()))
       for (const NodeId n : m_.nodes(g)) label(n);
+    if (o_.wish) keep_shared_weights();
     HalfPlan plan;
     plan.half = cut_regions(m_, labels_, o_.kind.dtype, !o_.convert_io);
     for (const GraphId g : nested_graphs(m_, m_.main()))
@@ -73,8 +67,9 @@ class Planner {
         const auto why = why_.find(n);
         if (why == why_.end() && it->second.gain == 0) continue;
         ++plan.kept;
-        ctx_.missed(ctx_.pass, n,
-                    why != why_.end() ? why->second : "its Casts would cost more than it gains");
+        const std::string& told = plan.why[n] =
+            why != why_.end() ? why->second : "its Casts would cost more than it gains";
+        ctx_.missed(o_.kind.name, n, told);
       }
     return plan;
   }
@@ -177,6 +172,8 @@ class Planner {
     return {};
   }
 
+  HalfWish wish(NodeId n) const { return o_.wish ? o_.wish(n) : HalfWish::wanted; }
+
   void label(NodeId n) {
     const Node& node = m_[n];
     if (node.output(0) && m_.constant(node.out[0]) != nullptr) return;
@@ -190,12 +187,20 @@ class Planner {
     HalfLabel l;
     l.in = slots.in;
     l.out = slots.out;
+    const HalfWish wished = wish(n);
+    if (wished == HalfWish::never) {
+      l.kind = HalfLabel::Kind::stays;
+      labels_[n] = std::move(l);
+      return;
+    }
     std::string why = why_it_stays(n, slots);
     l.exact = is_discontinuous(m_, n);
     if (why.empty() && l.exact) why = rounds_a_constant(n);
     if (!why.empty()) {
       l.kind = HalfLabel::Kind::stays;
-      why_[n] = std::move(why);
+      if (wished == HalfWish::wanted) why_[n] = std::move(why);
+    } else if (wished == HalfWish::follow) {
+      for (size_t i = 0; i < node.in.size(); ++i) l.in[i] = l.in[i] && !is_widened_constant(node.in[i]);
     } else if (is_product(node) || reads_weight(n)) {
       l.kind = HalfLabel::Kind::goes;
     } else {
@@ -205,11 +210,56 @@ class Planner {
     labels_[n] = std::move(l);
   }
 
+  bool is_weight(ValueId v) const {
+    const Tensor* t = v ? m_.constant(v) : nullptr;
+    return t != nullptr && t->dtype == DType::F32 && t->count() >= kManyElements;
+  }
+
   bool reads_weight(NodeId n) const {
-    return std::any_of(m_[n].in.begin(), m_[n].in.end(), [&](ValueId v) {
-      const Tensor* t = v ? m_.constant(v) : nullptr;
-      return t != nullptr && t->dtype == DType::F32 && t->count() >= kManyElements;
-    });
+    return std::any_of(m_[n].in.begin(), m_[n].in.end(), [&](ValueId v) { return is_weight(v); });
+  }
+
+  // Scales behind a Cast, which runtimes fold: no reason for an activation to be cast.
+  bool is_widened_constant(ValueId v) const {
+    const NodeId def = v ? m_[v].def : NodeId{};
+    return def && m_[def].is("Cast") && m_[def].input(0) && m_.constant(m_[def].in[0]) != nullptr;
+  }
+
+  bool is_kept(NodeId n) const {
+    const auto it = labels_.find(n);
+    return it == labels_.end() || it->second.kind == HalfLabel::Kind::stays;
+  }
+
+  // A weight goes with all of its readers or not at all.
+  void keep_shared_weights() {
+    std::set<ValueId> weights;
+    for (const auto& [n, label] : labels_)
+      for (const ValueId v : m_[n].in)
+        if (is_weight(v) && m_[v].uses.size() > 1) weights.insert(v);
+    for (bool changed = true; std::exchange(changed, false);)
+      for (const ValueId v : weights) {
+        const auto& uses = m_[v].uses;
+        const auto stays =
+            std::find_if(uses.begin(), uses.end(), [&](const Use& u) { return is_kept(u.node); });
+        const bool goes = std::any_of(uses.begin(), uses.end(), [&](const Use& u) {
+          return !is_kept(u.node) && labels_[u.node].kind == HalfLabel::Kind::goes;
+        });
+        if (stays == uses.end() && !goes) continue;
+        for (const Use& u : uses) {
+          if (is_kept(u.node)) continue;
+          HalfLabel& l = labels_[u.node];
+          const auto wanted = stays == uses.end() ? HalfLabel::Kind::goes : HalfLabel::Kind::stays;
+          if (l.kind == wanted || l.exact) continue;
+          if (wanted == HalfLabel::Kind::stays && wish(u.node) == HalfWish::wanted)
+            why_[u.node] = fmt::format("{} also reads the weight and stays", reader(stays->node));
+          l.kind = wanted;
+          changed = true;
+        }
+      }
+  }
+
+  std::string reader(NodeId n) const {
+    return m_.is_hidden(n) ? "the graph's interface" : fmt::format("'{}'", node_label(m_, n));
   }
 
   std::string rounds_a_constant(NodeId n) const {
@@ -247,10 +297,8 @@ class Planner {
       if (v && is_f32(m_, v) && why.empty()) why = number(v);
     if (!all_tensors) why = "the types at its border are not known";
     if (why.empty()) why = o_.keep.reason(m_, n, roles_);
-    if (!why.empty()) {
-      l.kind = HalfLabel::Kind::stays;
-      why_[n] = why;
-    }
+    if (wish(n) == HalfWish::never || !why.empty()) l.kind = HalfLabel::Kind::stays;
+    if (wish(n) == HalfWish::wanted && !why.empty()) why_[n] = why;
     if (std::any_of(l.in.begin(), l.in.end(), [](bool b) { return b; }) ||
         std::any_of(l.out.begin(), l.out.end(), [](bool b) { return b; }))
       labels_[n] = std::move(l);

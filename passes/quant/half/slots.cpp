@@ -120,6 +120,14 @@ bool is_discontinuous(const Model& m, NodeId n) {
   return in && !out && m.subgraphs(n).empty();
 }
 
+bool only_moves(const Node& n) {
+  static constexpr std::array<std::string_view, 21> kMoves = {
+      "Cast",         "Concat",         "ConstantOfShape", "DepthToSpace", "Expand",    "Flatten",   "Gather",
+      "GatherND",     "GatherElements", "Identity",        "Pad",          "Reshape",   "Resize",    "Slice",
+      "SpaceToDepth", "Split",          "Squeeze",         "Tile",         "Transpose", "Unsqueeze", "Where"};
+  return n.domain.empty() && one_of(n.type, kMoves);
+}
+
 bool takes_coordinates(const Node& node) {
   static constexpr std::array<std::string_view, 7> kPlaces = {
       "AffineGrid", "CropAndResize", "GridSample", "MaxRoiPool", "NonMaxSuppression", "Range", "RoiAlign"};

@@ -25,6 +25,8 @@ Attrs half_attrs(const Node& node, const HalfKind& kind);
 bool is_discontinuous(const Model& m, NodeId n);
 // Do the operands count pixels or positions, which halves cannot?
 bool takes_coordinates(const Node& node);
+// Moves elements and computes nothing: as good in either type.
+bool only_moves(const Node& node);
 bool is_f32(const Model& m, ValueId v);
 
 }  // namespace lathe
