@@ -4,10 +4,12 @@
 
 #include <algorithm>
 
+#include "ir/base/mapped_file.h"
 #include "passes/core/patch_test.h"
 #include "passes/quant/half/border.h"
 #include "passes/quant/half/half_values.h"
 #include "passes/quant/half/slots.h"
+#include "passes/quant/half/weight_sample.h"
 
 namespace lathe {
 namespace {
@@ -135,7 +137,14 @@ class Converter {
     const Verify asked = ctx_.settings.verify;
     if (asked != Verify::off) {
       patch.made = b.made();
-      const PatchTestResult test = test_patch(m_, ctx_.values, patch, {.seed = ctx_.settings.seed});
+      PatchTestOptions options{.seed = ctx_.settings.seed, .given = weight_sample(m_, patch.root)};
+      PatchTestResult test = test_patch(m_, ctx_.values, patch, options);
+      if (test.outcome != PatchTestResult::Outcome::equal && !options.given.empty()) {
+        options.given.clear();  // what part of a weight shows says nothing of the whole
+        test = test_patch(m_, ctx_.values, patch, options);
+      }
+      for (const ValueId v : m_[patch.root].in)
+        if (const Tensor* t = is_f32(m_, v) ? m_.constant(v) : nullptr) MappedFile::forget(t->bytes());
       if (test.outcome != PatchTestResult::Outcome::equal) {
         ctx_.missed(o_.kind.name, patch.root,
                     (test.outcome == PatchTestResult::Outcome::differs ? "it would change too much: "

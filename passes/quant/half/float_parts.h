@@ -27,6 +27,7 @@ void in_float_parts(const Tensor& t, See&& see) {
     MappedFile::forget(bytes.subspan(forgotten, at - forgotten));
     forgotten = at;
   }
+  MappedFile::forget(bytes.subspan(forgotten));
 }
 
 }  // namespace lathe
