@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ir/base/mapped_file.h"
+#include "ir/onnx/schema.h"
 #include "passes/core/patch_test.h"
 #include "passes/quant/half/border.h"
 #include "passes/quant/half/half_values.h"
@@ -47,6 +48,13 @@ std::vector<Step> steps_of(const Model& m, const HalfPlan& plan) {
     for (auto g = bodies.rbegin(); g != bodies.rend(); ++g) push(*g);
   }
   return steps;
+}
+
+// One that a node may leave out; those of a variadic list (Split) count by position.
+bool is_optional_output(const Node& n, size_t i) {
+  constexpr int kVariadic = 1000;
+  const Schema* s = find_schema(n.domain, n.type, newest_opset(n.domain));
+  return s != nullptr && s->max_outputs < kVariadic && i >= static_cast<size_t>(std::max(s->min_outputs, 1));
 }
 
 class Converter {
@@ -98,7 +106,7 @@ class Converter {
     for (size_t i = 0; i < out.size(); ++i) {
       const ValueId old = node.out[i];
       if (!old || m_[old].uses.empty()) {
-        m_.drop_output(made, i);
+        if (!old || is_optional_output(node, i)) m_.drop_output(made, i);
         continue;
       }
       if (m_[out[i]].type.dtype == o_.kind.dtype && is_f32(m_, old)) {
