@@ -20,7 +20,9 @@ Dim decode_dim(Bytes message, int axis, Type& type) {
     if (f.number == field::type::dim_value) {
       dim = f.i64() < 0 ? Dim::unknown() : Dim(f.i64());  // some exporters write -1 for "any"
     } else if (f.number == field::type::dim_param) {
-      dim = f.message().empty() ? Dim::unknown() : Dim::symbol(f.text());
+      // Paddle's exporter names every open dim "?": no two of them are one size.
+      const auto name = f.text();
+      dim = name.empty() || name == "?" ? Dim::unknown() : Dim::symbol(name);
     } else if (f.number == field::type::dim_denotation) {
       type.dim_denotations[axis] = f.text();
     }
