@@ -1,10 +1,12 @@
 #include "passes/quant/calibrate.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <optional>
 
 #include "ir/base/mapped_file.h"
 #include "ir/exec/executor.h"
@@ -15,25 +17,44 @@
 #include "passes/core/scratch.h"
 
 namespace lathe {
+
+Tensor channels_last(const Tensor& x, int64_t axis) {
+  int64_t outer = 1, inner = 1;
+  for (int64_t i = 0; i < axis; ++i) outer *= x.dims[static_cast<size_t>(i)];
+  const int64_t k = x.dims[static_cast<size_t>(axis)];
+  for (size_t i = static_cast<size_t>(axis) + 1; i < x.dims.size(); ++i) inner *= x.dims[i];
+  if (inner == 1) return x.reshaped({outer, k});
+  Tensor out = Tensor::uninitialized(DType::F32, {outer * inner, k});
+  const float* from = x.data<float>().data();
+  float* to = out.mutable_data<float>().data();
+  for (int64_t o = 0; o < outer; ++o)
+    for (int64_t c = 0; c < k; ++c)
+      for (int64_t i = 0; i < inner; ++i) to[(o * inner + i) * k + c] = *from++;
+  return out;
+}
+
 namespace {
 
 namespace fs = std::filesystem;
 
 class Gatherer {
  public:
-  Gatherer(const std::vector<ValueId>& wanted, bool gram) : gram_(gram) {
-    for (const ValueId v : wanted) stats_[v];
-  }
+  Gatherer(const std::map<ValueId, int64_t>& wanted, bool gram) : gram_(gram), axes_(wanted) {}
 
   void see(ValueId v, const Datum& d) {
-    const auto it = stats_.find(v);
+    const auto it = axes_.find(v);
     const Tensor* t = d.tensor();
-    if (it == stats_.end() || t == nullptr || t->rank() < 1 || !is_floating(t->dtype) || t->count() == 0)
+    if (it == axes_.end() || t == nullptr || !is_floating(t->dtype) || t->count() == 0) return;
+    const int64_t axis = it->second < 0 ? it->second + t->rank() : it->second;
+    if (axis < 0 || axis >= t->rank()) return;
+    const Tensor x = channels_last(convert(t->aligned(), DType::F32), axis);
+    InputStats& s = stats_[v];
+    const int64_t rows = x.dims[0], k = x.dims[1];
+    if (s.k != 0 && s.k != k) {
+      s = {};
+      axes_.erase(it);
       return;
-    const Tensor x = convert(t->aligned(), DType::F32);
-    InputStats& s = it->second;
-    const int64_t k = x.dims.back(), rows = x.count() / k;
-    if (s.k != 0 && s.k != k) fail("a calibrated value has {} channels in one run and {} in another", s.k, k);
+    }
     if (s.k == 0) {
       s.k = k;
       s.square.assign(static_cast<size_t>(k), 0);
@@ -67,35 +88,50 @@ class Gatherer {
 
  private:
   bool gram_;
+  std::map<ValueId, int64_t> axes_;
   std::map<ValueId, InputStats> stats_;
 };
 
+// Sizes of made-up inputs. length 0: as verification makes them, by `fill`.
+struct Sizes {
+  int64_t batch, length;
+  Binding::Fill fill = Binding::Fill::ones;
+};
+
+constexpr int64_t kFew = 4;  // rows of a table of token types
+
 // Integers that look like use: flags are set (a mask hides nothing), choices among a few rows (token types)
-// are the first.
-Tensor plain_integers(const Model& m, ValueId v, Binding& binding, Tensor t) {
-  constexpr int64_t kFew = 4;
+// are the first, or drawn.
+Tensor plain_integers(const Model& m, ValueId v, Binding& binding, Tensor t, bool draw) {
   Binding probe = binding;
   const IntRange range = int_range(m, v, probe);
   if (range.high > kFew) return t;
   const bool flag = range.low == 0 && range.high == 1 && !range.index;
+  if (draw && !flag) return t;
   Tensor same = Tensor::make(t.dtype, t.dims);
   for (int64_t i = 0; flag && i < same.count(); ++i) store_i64(same.dtype, same.mutable_bytes().data(), i, 1);
   return same;
 }
 
-std::vector<Datum> seeded_inputs(const Model& m, const ShapeValues& values, int64_t batch, int64_t length,
-                                 Binding::Fill fill, uint64_t seed, std::string& why) {
-  constexpr int64_t kMaxElements = int64_t{1} << 26;
-  Binding binding(fill);
-  for (const ValueId v : m.inputs(m.main())) {
-    if (!m[v].type.shape || length == 0) continue;
-    bool first = true;
-    for (const Dim d : *m[v].type.shape) {
-      if (d.is_symbol() && !binding.sizes().contains(d.symbol_name()))
-        binding.set(d.symbol_name(), first ? batch : length);
-      first = false;
-    }
+// The first open dim of an input is its batch: that of a recurrent state [layers, batch, hidden] too.
+void bind(Binding& binding, const Shape& shape, const Sizes& sizes) {
+  constexpr size_t kState = 3;
+  bool batch = shape.empty() || !shape[0].is_const() || (shape.size() == kState && shape[0].value() > 1);
+  for (const Dim d : shape) {
+    if (d.is_const()) continue;
+    const std::string name = d.is_symbol() ? d.symbol_name() : d.str();
+    if ((d.is_symbol() || d.is_unknown()) && !binding.sizes().contains(name))
+      binding.set(name, batch ? sizes.batch : sizes.length);
+    batch = false;
   }
+}
+
+std::vector<Datum> seeded_inputs(const Model& m, const ShapeValues& values, const Sizes& sizes, bool draw,
+                                 uint64_t seed, std::string& why) {
+  constexpr int64_t kMaxElements = int64_t{1} << 26;
+  Binding binding(sizes.fill);
+  for (const ValueId v : m.inputs(m.main()))
+    if (m[v].type.shape && sizes.length > 0) bind(binding, *m[v].type.shape, sizes);
   Rng rng(seed, "calibration");
   std::vector<Datum> inputs;
   for (const ValueId v : m.inputs(m.main())) {
@@ -106,10 +142,57 @@ std::vector<Datum> seeded_inputs(const Model& m, const ShapeValues& values, int6
     auto d = seed_value(m, values, v, binding, rng, FloatFill::normal, kMaxElements, &why);
     if (!d) return {};
     if (const Tensor* t = d->tensor(); t != nullptr && is_integer(t->dtype) && !values.contains(v))
-      *d = plain_integers(m, v, binding, *t);
+      *d = plain_integers(m, v, binding, *t, draw);
     inputs.push_back(std::move(*d));
   }
   return inputs;
+}
+
+bool has_nan(const Datum& d) {
+  const Tensor* t = d.tensor();
+  if (t == nullptr || !is_floating(t->dtype) || t->count() == 0) return false;
+  const Tensor x = convert(t->aligned(), DType::F32);
+  return std::any_of(x.data<float>().begin(), x.data<float>().end(), [](float f) { return std::isnan(f); });
+}
+
+// Runs the model on made-up inputs of these sizes, and gives them; none, and why, where it cannot be run, or
+// where its outputs are no numbers: a choice among a few rows may have been the one that hides everything,
+// so others are drawn then. `restart` is called before each run but the first.
+std::optional<std::vector<Datum>> run_seeded(const Model& m, const ShapeValues& values, const Sizes& sizes,
+                                             uint64_t seed, Executor& executor,
+                                             const std::function<void()>& restart, std::string& why) {
+  for (const bool draw : {false, true}) {
+    auto inputs = seeded_inputs(m, values, sizes, draw, seed, why);
+    if (inputs.empty() && !m.inputs(m.main()).empty()) return std::nullopt;
+    try {
+      restart();
+      const std::vector<Datum> outputs = executor.run(inputs);
+      if (std::none_of(outputs.begin(), outputs.end(), has_nan)) return inputs;
+      why = "its outputs are NaN";
+    } catch (const Error& e) {
+      why = e.what();
+      return std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+// What a run that nobody asked for may take: as much as the model's size allows, and what a convolution over
+// a few seconds of sound takes.
+int64_t run_bytes(const Model& m) { return std::max(scratch_bytes(m), int64_t{512} << 20); }
+
+// Longer inputs, one at a time: for models that cannot be run on short ones (windows, chains of pools).
+constexpr std::array kLonger = {Sizes{1, 64}, Sizes{1, 256}, Sizes{1, 512}, Sizes{1, 2048}, Sizes{1, 16384}};
+constexpr std::array kPlain = {Sizes{0, 0, Binding::Fill::primes}, Sizes{0, 0, Binding::Fill::ones}};
+
+// Does an input have two open dims behind its batch and channels?
+bool takes_images(const Model& m) {
+  constexpr size_t kImage = 4;
+  for (const ValueId v : m.inputs(m.main()))
+    if (const auto& s = m[v].type.shape;
+        s && s->size() >= kImage && !(*s)[2].is_const() && !(*s)[3].is_const())
+      return true;
+  return false;
 }
 
 std::vector<Datum> read_inputs(const Model& m, const fs::path& file) {
@@ -151,8 +234,8 @@ std::vector<Datum> short_version(const Model& m, const std::vector<Datum>& input
     const Tensor* t = inputs[i].tensor();
     if (inputs[i].empty()) continue;
     const auto& declared = m[ids[i]].type.shape;
-    if (t == nullptr || t->rank() != 2 || bit_width(t->dtype) % 8 != 0 || !declared ||
-        !(*declared)[1].is_symbol() || (!dims.empty() && t->dims != dims))
+    if (t == nullptr || t->rank() != 2 || !is_integer(t->dtype) || bit_width(t->dtype) % 8 != 0 ||
+        !declared || !(*declared)[1].is_symbol() || (!dims.empty() && t->dims != dims))
       return {};
     dims = t->dims;
   }
@@ -212,6 +295,15 @@ void forget_weights(const Model& m, ValueId v) {
 
 }  // namespace
 
+bool reads_tokens(const Model& m) {
+  const auto inputs = m.inputs(m.main());
+  return std::any_of(inputs.begin(), inputs.end(), [&](ValueId v) {
+    if (!is_integer(m[v].type.dtype)) return false;
+    Binding binding(Binding::Fill::ones);
+    return int_range(m, v, binding).high > kFew;
+  });
+}
+
 void run_calibration(const Model& m, const ShapeValues& values, const CalibrationOptions& options,
                      const std::function<void(ValueId, const Datum&)>& seen,
                      const std::function<void()>& restart) {
@@ -223,8 +315,7 @@ void run_calibration(const Model& m, const ShapeValues& values, const Calibratio
     if (first) forget_weights(m, v);
   };
   exec.max_iterations = 10'000;
-  // Nobody asked to run the model: what it may take follows from its size.
-  if (options.data == "seeded") exec.max_bytes = scratch_bytes(m);
+  if (options.data == "seeded") exec.max_bytes = run_bytes(m);
   Executor executor(m, exec);
   if (options.data != "seeded") {
     for (const fs::path& file : data_files(options.data)) {
@@ -236,29 +327,18 @@ void run_calibration(const Model& m, const ShapeValues& values, const Calibratio
     }
     return;
   }
-  // A batch of sequences where the names of the dims allow it; else what verification would use.
+  // A batch of sequences where the dims allow it; else what verification would use.
   std::string why = "its inputs are not known well enough";
-  struct Sizes {
-    int64_t batch, length;
-    Binding::Fill fill;
-  };
-  for (const Sizes z : {Sizes{options.batch, options.length, Binding::Fill::ones},
-                        Sizes{0, 0, Binding::Fill::primes}, Sizes{0, 0, Binding::Fill::ones}}) {
-    auto inputs = seeded_inputs(m, values, z.batch, z.length, z.fill, options.seed, why);
-    if (inputs.empty() && !m.inputs(m.main()).empty()) continue;
-    try {
-      executor.run(std::move(inputs));
-      return;
-    } catch (const Error& e) {
-      why = e.what();
-      restart();
-    }
-  }
+  std::vector<Sizes> sizes = {{options.batch, options.length}};
+  sizes.insert(sizes.end(), kLonger.begin(), kLonger.end());
+  sizes.insert(sizes.end(), kPlain.begin(), kPlain.end());
+  for (const Sizes& z : sizes)
+    if (run_seeded(m, values, z, options.seed, executor, restart, why)) return;
   fail("calibration cannot run the model on seeded inputs ({}); give it data=FILE.npz", why);
 }
 
 std::map<ValueId, InputStats> calibrate(const Model& m, const ShapeValues& values,
-                                        const std::vector<ValueId>& wanted,
+                                        const std::map<ValueId, int64_t>& wanted,
                                         const CalibrationOptions& options) {
   Gatherer gatherer(wanted, options.gram);
   run_calibration(
@@ -267,7 +347,7 @@ std::map<ValueId, InputStats> calibrate(const Model& m, const ShapeValues& value
   return gatherer.take();
 }
 
-std::map<ValueId, InputStats> calibrate(const Model& m, const std::vector<ValueId>& wanted,
+std::map<ValueId, InputStats> calibrate(const Model& m, const std::map<ValueId, int64_t>& wanted,
                                         const std::vector<std::vector<Datum>>& runs, bool gram,
                                         uint64_t seed) {
   Gatherer gatherer(wanted, gram);
@@ -287,37 +367,31 @@ std::vector<std::vector<Datum>> run_inputs(const Model& m, const ShapeValues& va
     for (const fs::path& file : data_files(data)) runs.push_back(read_inputs(m, file));
     return runs;
   }
-  bool symbols = false;
+  bool open = false;  // is a dim?
   for (const ValueId v : m.inputs(m.main()))
     if (m[v].type.shape)
-      for (const Dim d : *m[v].type.shape) symbols = symbols || d.is_symbol();
-  struct Sizes {
-    int64_t batch, length;
-    Binding::Fill fill;
-  };
-  // Short inputs average fewer errors out: they are where a model suffers first.
-  const std::vector<Sizes> named = {{16, 4, Binding::Fill::ones},
-                                    {16, 8, Binding::Fill::ones},
-                                    {12, 16, Binding::Fill::ones},
-                                    {8, 32, Binding::Fill::ones},
-                                    {4, 64, Binding::Fill::ones}};
-  const std::vector<Sizes> plain = {{0, 0, Binding::Fill::primes}, {0, 0, Binding::Fill::ones}};
+      for (const Dim d : *m[v].type.shape) open = open || !d.is_const();
+  // Short inputs average fewer errors out: they are where a model suffers first. Sides of images are whole
+  // numbers of the cells of common backbones.
+  const std::vector<Sizes> sequences = {{16, 4}, {16, 8}, {12, 16}, {8, 32}, {4, 64}};
+  const std::vector<Sizes> images = {{2, 32}, {2, 64}, {1, 96}, {1, 128}, {1, 160}};
+  std::vector<std::vector<Sizes>> groups = {{kPlain.begin(), kPlain.end()}};
+  if (open)
+    groups = {takes_images(m) ? images : sequences,
+              {kLonger.begin(), kLonger.end()},
+              {kPlain.begin(), kPlain.end()}};
   std::string why = "its inputs are not known well enough";
-  for (const auto& sizes :
-       symbols ? std::vector<std::vector<Sizes>>{named, plain} : std::vector<std::vector<Sizes>>{plain}) {
-    for (const Sizes& z : sizes) {
-      if (!runs.empty() && z.length == 0) break;
-      auto inputs = seeded_inputs(m, values, z.batch, z.length, z.fill, seed + runs.size(), why);
-      if (inputs.empty()) continue;
-      try {
-        Executor(m, {.seed = seed, .max_bytes = scratch_bytes(m), .max_iterations = 10'000}).run(inputs);
-        runs.push_back(std::move(inputs));
-      } catch (const Error& e) {
-        why = e.what();
-      }
+  Executor executor(m, {.seed = seed, .max_bytes = run_bytes(m), .max_iterations = 10'000});
+  for (size_t g = 0; g < groups.size() && runs.empty(); ++g) {
+    constexpr size_t kSome = 2;  // of long ones, or of those whose sizes say nothing
+    const size_t most = open && g == 0 ? groups[g].size() : open && g == 1 ? kSome : 1;
+    for (const Sizes& z : groups[g]) {
+      auto inputs = run_seeded(m, values, z, seed + runs.size(), executor, [] {}, why);
+      if (inputs) runs.push_back(std::move(*inputs));
+      if (runs.size() == most) break;
     }
-    if (!runs.empty()) return runs;
   }
+  if (!runs.empty()) return runs;
   fail("the model cannot be run on seeded inputs ({}); give it data=FILE.npz", why);
 }
 

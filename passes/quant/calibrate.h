@@ -31,11 +31,15 @@ struct CalibrationOptions {
   bool shorts = false;  // also short versions of the data (short_version)
 };
 
-// Sequences shortened to their first two and last two positions, where the model allows another length:
-// padding (positions at which every input is zero) does not count. Short inputs are where rounding hurts
-// first, since fewer errors average out, and what stands at their ends (marks of beginning and end) is what
-// calibration data of whole sentences tells too little of. Empty where the inputs are no such sequences.
+// Sequences of tokens shortened to their first two and last two positions, where the model allows another
+// length: padding (positions at which every input is zero) does not count. Short inputs are where rounding
+// hurts first, since fewer errors average out, and what stands at their ends (marks of beginning and end) is
+// what calibration data of whole sentences tells too little of. Empty where the inputs are no such sequences.
 std::vector<Datum> short_version(const Model& m, const std::vector<Datum>& inputs);
+
+// Are made-up inputs like real ones? Draws of tokens from a vocabulary are; normal noise is no sound and no
+// picture, and what it says about channels that real inputs wake is wrong.
+bool reads_tokens(const Model& m);
 
 // Runs the model on the data. `seen` is told of every value as it is made, inputs too; `restart`, that what
 // was seen so far does not count (made-up sizes that did not fit). Errors as of calibrate().
@@ -43,16 +47,20 @@ void run_calibration(const Model& m, const ShapeValues& values, const Calibratio
                      const std::function<void(ValueId, const Datum&)>& seen,
                      const std::function<void()>& restart);
 
-// Statistics over the last axis of each wanted value. A wanted value that no run made is not in the result.
+// Statistics over an axis (negative: from the end) of each wanted value. One that no run made, or that has
+// another number of channels in each, is not in the result.
 // Data that does not fit the model's inputs is an input error; so is a model that cannot be run.
 std::map<ValueId, InputStats> calibrate(const Model& m, const ShapeValues& values,
-                                        const std::vector<ValueId>& wanted,
+                                        const std::map<ValueId, int64_t>& wanted,
                                         const CalibrationOptions& options);
 
 // The same over runs that the caller has: inputs by position.
-std::map<ValueId, InputStats> calibrate(const Model& m, const std::vector<ValueId>& wanted,
+std::map<ValueId, InputStats> calibrate(const Model& m, const std::map<ValueId, int64_t>& wanted,
                                         const std::vector<std::vector<Datum>>& runs, bool gram,
                                         uint64_t seed);
+
+// [rows, channels]: the axis as the last one, the others in their order. Float32.
+Tensor channels_last(const Tensor& x, int64_t axis);
 
 // What the model is run on, run by run, inputs by position: the files of `data`, or made-up inputs of several
 // batch sizes and lengths as far as the names of the model's dims allow them. Errors as of calibrate().

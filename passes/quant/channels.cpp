@@ -17,22 +17,6 @@ LATHE_CLONES void add_row(const float* x, int64_t k, float* low, float* high, do
   }
 }
 
-// The axis as the last one.
-Tensor channels_last(const Tensor& x, int64_t axis) {
-  int64_t outer = 1, inner = 1;
-  for (int64_t i = 0; i < axis; ++i) outer *= x.dims[static_cast<size_t>(i)];
-  const int64_t k = x.dims[static_cast<size_t>(axis)];
-  for (size_t i = static_cast<size_t>(axis) + 1; i < x.dims.size(); ++i) inner *= x.dims[i];
-  if (inner == 1) return x.reshaped({outer, k});
-  Tensor out = Tensor::uninitialized(DType::F32, {outer * inner, k});
-  const float* from = x.data<float>().data();
-  float* to = out.mutable_data<float>().data();
-  for (int64_t o = 0; o < outer; ++o)
-    for (int64_t c = 0; c < k; ++c)
-      for (int64_t i = 0; i < inner; ++i) to[(o * inner + i) * k + c] = *from++;
-  return out;
-}
-
 void see(ChannelStats& s, ValueId v, int64_t axis, const Datum& d, const RoundingOf& rounded) {
   const Tensor* t = d.tensor();
   if (t == nullptr || t->rank() < 1 || !is_floating(t->dtype) || t->count() == 0) return;

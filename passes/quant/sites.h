@@ -26,6 +26,8 @@ struct WeightSite {
   std::string refusal;  // why its layout cannot be changed; empty if it can
 
   int64_t k() const { return weight->dims[transposed ? 1 : 0]; }
+  // Of the input, its channels: what K counts. Negative: from the end.
+  int64_t channel_axis() const { return kind == Kind::conv ? 1 : -1; }
   int64_t n() const { return weight->dims[transposed ? 0 : 1]; }
 };
 

@@ -189,7 +189,7 @@ class WeightOnly {
 
   // Does rounding this weight ask for its inputs, and for all of their second moments?
   bool wants_inputs(size_t i) const {
-    if (!schemes_[i] || sites_[i].kind != WeightSite::Kind::product) return false;
+    if (!schemes_[i] || sites_[i].kind == WeightSite::Kind::table) return false;
     return wants_moments(i) || (schemes_[i]->rounding == Rounding::mse && !o_.data.empty());
   }
   bool wants_moments(size_t i) const {
@@ -207,10 +207,10 @@ class WeightOnly {
     if (!o_.data.empty()) c.data = o_.data;
     c.shorts = true;
     c.seed = ctx_.settings.seed;
-    std::vector<ValueId> wanted;
+    std::map<ValueId, int64_t> wanted;
     const auto want = [&](size_t j) {
       if (!wants_inputs(j) || !captured_.insert(sites_[j].input).second) return;
-      wanted.push_back(sites_[j].input);
+      wanted.emplace(sites_[j].input, sites_[j].channel_axis());
       if (wants_moments(j)) {
         c.gram = true;
         bytes += sites_[j].k() * sites_[j].k() * int64_t{sizeof(float)};
@@ -226,7 +226,7 @@ class WeightOnly {
   InputStats inputs_of(size_t site, std::vector<ValueId>& seen) const {
     InputStats sum;
     const Group& g = groups_.at(bytes_of(site));
-    if (g.table || sites_[site].kind != WeightSite::Kind::product) return sum;
+    if (g.table || sites_[site].kind == WeightSite::Kind::table) return sum;
     for (const size_t i : g.sites) {
       const ValueId v = sites_[i].input;
       const auto it = stats_.find(v);

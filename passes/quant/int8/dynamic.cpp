@@ -37,17 +37,22 @@ class Dynamic {
     std::erase_if(sites_, [&](const WeightSite& s) { return !can(s); });
     drop_shared_with_float();
     for (const WeightSite& s : sites_) ++readers_[{s.input, m_[s.node].parent}];
-    if (o_.correct && !sites_.empty()) {
+    CalibrationOptions c;
+    if (!o_.data.empty()) c.data = o_.data;
+    if (o_.correct && !sites_.empty() && (c.data != "seeded" || reads_tokens(m_))) {
       std::map<ValueId, int64_t> wanted;
       for (const WeightSite& s : sites_) wanted[s.input] = -1;
-      CalibrationOptions c;
-      if (!o_.data.empty()) c.data = o_.data;
       c.seed = ctx_.settings.seed;
-      stats_ = channel_stats(m_, ctx_.values, wanted, c, [](ValueId, const Tensor& x) {
-        const DynamicScale d = dynamic_scale(x);
-        return dequantize(lathe::quantize(x, d.scale, &d.zero, DType::U8, {}), d.scale, &d.zero, DType::F32,
-                          {});
-      });
+      try {
+        stats_ = channel_stats(m_, ctx_.values, wanted, c, [](ValueId, const Tensor& x) {
+          const DynamicScale d = dynamic_scale(x);
+          return dequantize(lathe::quantize(x, d.scale, &d.zero, DType::U8, {}), d.scale, &d.zero, DType::F32,
+                            {});
+        });
+      } catch (const Error& e) {  // what nobody gave cannot be missed
+        if (c.data != "seeded") throw;
+        ctx_.missed("dynamic-correction", sites_.front().node, e.what());
+      }
     }
     for (const WeightSite& s : sites_)
       if (!ctx_.out_of_fuel()) replace(s);

@@ -130,8 +130,29 @@ class Smoother {
     CalibrationOptions c;
     if (!o_.data.empty()) c.data = o_.data;
     c.seed = ctx_.settings.seed;
-    auto stats = channel_stats(m_, ctx_.values, wanted, c);
-    if (c.data != "seeded") widen(stats, wanted, c, groups[order[0]][0].node);
+    const bool tokens = reads_tokens(m_);
+    if (c.data == "seeded" && !tokens) {  // a normalization's output varies alike, whatever it reads
+      const auto odd = [&](ValueId x) {
+        const NodeId n = m_[x].def;
+        if (n && !m_.is_hidden(n) && m_[n].type.ends_with("Normalization")) return false;
+        ctx_.missed("smooth", groups[x][0].node,
+                    "made-up inputs say nothing about real ones here; give it data");
+        return true;
+      };
+      std::erase_if(order, odd);
+      if (order.empty()) return;
+      std::erase_if(wanted, [&](const auto& w) {
+        return std::find(order.begin(), order.end(), w.first) == order.end();
+      });
+    }
+    std::map<ValueId, ChannelStats> stats;
+    try {
+      stats = channel_stats(m_, ctx_.values, wanted, c);
+    } catch (const Error& e) {
+      if (c.data != "seeded") throw;
+      return ctx_.missed("smooth", groups[order[0]][0].node, e.what());
+    }
+    if (c.data != "seeded" && tokens) widen(stats, wanted, c, groups[order[0]][0].node);
     for (const ValueId x : order)
       if (const auto it = stats.find(x); it != stats.end() && !ctx_.out_of_fuel())
         smooth(x, groups[x], it->second);

@@ -44,10 +44,10 @@ int64_t stored_bytes(const Scheme& s, int64_t k, int64_t n) {
 
 LayerSearch::LayerSearch(const Model& m, const std::vector<WeightSite>& sites, LayerSearchOptions options)
     : m_(m), sites_(sites), o_(std::move(options)) {
-  std::vector<ValueId> wanted;
+  std::map<ValueId, int64_t> wanted;
   for (const WeightSite& s : sites_)
     if (s.kind != WeightSite::Kind::table && s.refusal.empty() && s.weight->count() >= o_.min_elements)
-      wanted.push_back(s.input);
+      wanted.emplace(s.input, s.channel_axis());
   if (wanted.empty()) return;
   check_ = calibrate(m_, wanted, o_.check, true, o_.seed);
   if (!o_.learn.empty()) learn_ = calibrate(m_, wanted, o_.learn, true, o_.seed);
