@@ -15,6 +15,7 @@
 #include "ir/ops/convert.h"
 #include "ir/ops/math/gemm_kernel.h"
 #include "passes/core/scratch.h"
+#include "passes/quant/padded.h"
 
 namespace lathe {
 
@@ -317,6 +318,13 @@ void run_calibration(const Model& m, const ShapeValues& values, const Calibratio
   exec.max_iterations = 10'000;
   if (options.data == "seeded") exec.max_bytes = run_bytes(m);
   Executor executor(m, exec);
+  const auto run_padded = [&] {
+    const int mask = options.padded ? mask_input(m) : -1;
+    if (mask < 0) return;
+    if (auto inputs = padded_together(m, run_inputs(m, values, options.data, options.seed), mask);
+        !inputs.empty())
+      executor.run(std::move(inputs));
+  };
   if (options.data != "seeded") {
     for (const fs::path& file : data_files(options.data)) {
       std::vector<Datum> inputs = read_inputs(m, file), shorter;
@@ -325,7 +333,7 @@ void run_calibration(const Model& m, const ShapeValues& values, const Calibratio
       first = false;
       if (!shorter.empty()) executor.run(std::move(shorter));
     }
-    return;
+    return run_padded();
   }
   // A batch of sequences where the dims allow it; else what verification would use.
   std::string why = "its inputs are not known well enough";
@@ -333,7 +341,7 @@ void run_calibration(const Model& m, const ShapeValues& values, const Calibratio
   sizes.insert(sizes.end(), kLonger.begin(), kLonger.end());
   sizes.insert(sizes.end(), kPlain.begin(), kPlain.end());
   for (const Sizes& z : sizes)
-    if (run_seeded(m, values, z, options.seed, executor, restart, why)) return;
+    if (run_seeded(m, values, z, options.seed, executor, restart, why)) return run_padded();
   fail("calibration cannot run the model on seeded inputs ({}); give it data=FILE.npz", why);
 }
 
@@ -386,7 +394,8 @@ std::vector<std::vector<Datum>> run_inputs(const Model& m, const ShapeValues& va
     constexpr size_t kSome = 2;  // of long ones, or of those whose sizes say nothing
     const size_t most = open && g == 0 ? groups[g].size() : open && g == 1 ? kSome : 1;
     for (const Sizes& z : groups[g]) {
-      auto inputs = run_seeded(m, values, z, seed + runs.size(), executor, [] {}, why);
+      auto inputs = run_seeded(
+          m, values, z, seed + runs.size(), executor, [] {}, why);
       if (inputs) runs.push_back(std::move(*inputs));
       if (runs.size() == most) break;
     }

@@ -29,6 +29,7 @@ struct CalibrationOptions {
   // Of seeded inputs, where the names of their dims leave the choice.
   int64_t batch = 16, length = 64;
   bool shorts = false;  // also short versions of the data (short_version)
+  bool padded = false;  // also samples of several lengths, padded to one (padded_together)
 };
 
 // Sequences of tokens shortened to their first two and last two positions, where the model allows another

@@ -247,9 +247,9 @@ class Application {
       b.record.after = s.weight->count();
       wanted[i] = std::move(b);
     }
-    smooth_inputs(ctx_, {.data = o_.data, .choose = [&](const WeightSite& s) {
-                           return chosen.contains(s.node) && (scheme == kDynamic || m_[s.node].is("MatMul") ||
-                                                              is_attention(m_, s));
+    smooth_inputs(ctx_, {.data = o_.data, .padded = scheme == kDynamic, .choose = [&](const WeightSite& s) {
+                           return chosen.contains(s.node) &&
+                                  (scheme == kDynamic || m_[s.node].is("MatMul") || is_attention(m_, s));
                          }});
     const std::vector<WeightSite> after = find(m_);
     std::vector<Bytes> out;

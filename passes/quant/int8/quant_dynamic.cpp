@@ -33,7 +33,10 @@ void run(PassContext& ctx, const PassOptions& o) {
   };
   split_fused_weights(ctx, {.min_elements = least, .embeddings = false, .which = not_whole});
   if (ctx.settings.target.has_contrib()) split_biases(ctx);
-  if (power > 0) smooth_inputs(ctx, {power, d.data, [&](const WeightSite& s) { return d.keep(s).empty(); }});
+  if (power > 0)
+    smooth_inputs(ctx, {.power = power, .data = d.data, .padded = true, .choose = [&](const WeightSite& s) {
+                          return d.keep(s).empty();
+                        }});
   quantize_dynamic(ctx, d);
   if (o.flag("conv")) {
     split_convolutions(ctx);
@@ -43,7 +46,8 @@ void run(PassContext& ctx, const PassOptions& o) {
   if (embeddings == "false") return;
   split_fused_weights(ctx, {.min_elements = least, .attention = false});
   if (ctx.settings.target.has_contrib()) split_biases(ctx);
-  quantize_tables(ctx, embeddings, d.form == DynamicForm::contrib ? Form::contrib : Form::standard, least, keep);
+  quantize_tables(ctx, embeddings, d.form == DynamicForm::contrib ? Form::contrib : Form::standard, least,
+                  keep);
 }
 
 }  // namespace

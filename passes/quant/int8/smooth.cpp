@@ -130,6 +130,7 @@ class Smoother {
     CalibrationOptions c;
     if (!o_.data.empty()) c.data = o_.data;
     c.seed = ctx_.settings.seed;
+    c.padded = o_.padded;
     const bool tokens = reads_tokens(m_);
     if (c.data == "seeded" && !tokens) {  // a normalization's output varies alike, whatever it reads
       const auto odd = [&](ValueId x) {

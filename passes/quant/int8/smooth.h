@@ -24,8 +24,9 @@ std::vector<float> smooth_factors(const ChannelStats& x, std::span<const float> 
 double smooth_option(const PassContext& ctx, const PassOptions& o);
 
 struct SmoothOptions {
-  double power = 0.7;  // the paper's alpha
-  std::string data;    // calibration; empty: seeded
+  double power = 0.7;   // the paper's alpha
+  std::string data;     // calibration; empty: seeded
+  bool padded = false;  // ranges are those of whole batches: what stands in their padding counts
   std::function<bool(const WeightSite&)> choose;
 };
 

@@ -17,13 +17,13 @@
 #include "ir/onnx/save.h"
 #include "passes/quant/int8/dynamic.h"
 #include "passes/quant/int8/smooth.h"
+#include "passes/quant/padded.h"
 #include "passes/quant/policy_pass.h"
 #include "passes/quant/rounding/gptq.h"
 #include "passes/quant/search/gates.h"
 #include "passes/quant/search/knapsack.h"
 #include "passes/quant/search/latency.h"
 #include "passes/quant/search/layers.h"
-#include "passes/quant/search/padded.h"
 #include "passes/quant/search/written_policy.h"
 #include "passes/quant/weight_only.h"
 
@@ -175,7 +175,7 @@ class Search {
     quiet.verify = Verify::off;
     PassContext scratch(m, quiet);
     scratch.values = base_values;
-    smooth_inputs(scratch, {.data = o_.data, .choose = [&](const WeightSite& s) {
+    smooth_inputs(scratch, {.data = o_.data, .padded = !has_data(), .choose = [&](const WeightSite& s) {
                               return s.weight->count() >= o_.min_elements;
                             }});
     ShapeValues values = scratch.values;

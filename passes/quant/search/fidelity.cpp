@@ -5,46 +5,11 @@
 #include <set>
 
 #include "ir/ops/convert.h"
+#include "passes/quant/padded.h"
 #include "passes/quant/sites.h"
 
 namespace lathe {
 namespace {
-
-// Does every use of v, through casts and reshapes, leave its numbers alone as numbers (a mask), rather than
-// look rows up with them (token numbers)?
-bool looks_up(const Model& m, ValueId input) {
-  std::vector<ValueId> next = {input};
-  std::set<ValueId> seen;
-  while (!next.empty()) {
-    const ValueId v = next.back();
-    next.pop_back();
-    if (!seen.insert(v).second) continue;
-    for (const Use& u : m[v].uses) {
-      const Node& n = m[u.node];
-      const bool index = ((n.is("Gather") || n.is("GatherBlockQuantized", "com.microsoft")) && u.slot == 1) ||
-                         (n.is("EmbedLayerNormalization", "com.microsoft") && u.slot <= 1);
-      if (index) return true;
-      if ((n.is("Cast") || n.is("Reshape") || n.is("Unsqueeze") || n.is("Squeeze")) && u.slot == 0 &&
-          n.output(0))
-        next.push_back(n.out[0]);
-    }
-  }
-  return false;
-}
-
-int find_mask(const Model& m) {
-  const auto inputs = m.inputs(m.main());
-  int found = -1;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const Type& t = m[inputs[i]].type;
-    if (m.constant(inputs[i]) != nullptr || !t.is_tensor() || t.rank() != 2) continue;
-    if (!is_integer(t.dtype) && t.dtype != DType::Bool) continue;
-    if (m[inputs[i]].uses.empty() || looks_up(m, inputs[i])) continue;
-    if (found >= 0) return -1;  // two of them: which one hides padding is not known
-    found = static_cast<int>(i);
-  }
-  return found;
-}
 
 std::vector<double> doubles(const Tensor& t) {
   const Tensor d = convert(t.aligned(), DType::F64);
@@ -56,7 +21,7 @@ std::vector<double> doubles(const Tensor& t) {
 
 OutputViews view_outputs(const Model& m, const Roles& roles) {
   OutputViews views;
-  views.mask = find_mask(m);
+  views.mask = mask_input(m);
   std::set<int64_t> vocabularies;
   for (const WeightSite& s : find_weight_sites(m))
     if (s.kind == WeightSite::Kind::table) vocabularies.insert(s.weight->dims[0]);

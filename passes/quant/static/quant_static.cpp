@@ -64,7 +64,7 @@ void run(PassContext& ctx, const PassOptions& o) {
   const auto smoothed = [&](const WeightSite& site) {
     return (m[site.node].is("MatMul") || is_attention(m, site)) && s.keep(site.node).empty();
   };
-  if (power > 0) smooth_inputs(ctx, {power, s.data, smoothed});
+  if (power > 0) smooth_inputs(ctx, {.power = power, .data = s.data, .choose = smoothed});
   quantize_static(ctx, s);
   if (embeddings == "false") return;
   constexpr int64_t kLeastTable = 1024;  // below, three more nodes save next to nothing

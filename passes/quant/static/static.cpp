@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "ir/ops/convert.h"
 #include "ir/ops/quant/affine.h"
@@ -100,17 +101,20 @@ class Static {
     const Tensor& t = *m_.constant(w);
     const int64_t axis = n.is("Conv") || n.attrs.i("transB", 0) != 0 ? 0 : t.rank() - 1;
     const Tensor* old_bias = bias ? m_.constant(bias) : nullptr;
-    CodedWeight q;
+    Builder b(m_, ctx_.values, c.node);
+    b.require_opset("", version());
+    const Key key(t.bytes().data(), axis, m_[c.node].parent);
+    const bool known = held_.contains(key);
     try {
-      q = code_weight(t, axis, o_.weights, o_.activations);
+      if (!known) held_[key] = hold(b, t, axis, std::string(m_[w].name));
     } catch (const Error& e) {
       ctx_.missed("static", c.node, fmt::format("'{}': {}", m_[w].name, e.what()));
       return false;
     }
-    Builder b(m_, ctx_.values, c.node);
-    b.require_opset("", version());
+    const HeldWeight& stored = held_.at(key);
+    const CodedWeight& q = stored.weight;
     std::vector<ValueId> in = n.in;
-    in[1] = decoded(b, q.codes, q.scales, q.zero_points, axis, std::string(m_[w].name));
+    in[1] = decoded(b, stored.values, q.scales.rank() > 0, axis);
     const int64_t channels = t.dims[static_cast<size_t>(axis)];
     const bool whole = old_bias != nullptr && old_bias->rank() == 1 && old_bias->dims[0] == channels;
     std::vector<double> lost(static_cast<size_t>(channels));
@@ -122,8 +126,9 @@ class Static {
       const Tensor zeros = Tensor::make(DType::F32, {channels});
       coded = bias_codes(n, whole ? *old_bias : zeros, lost, q);
       in.resize(std::max<size_t>(in.size(), 3));
-      in[2] = coded.codes.defined() ? decoded(b, coded.codes, coded.scales, {}, 0, name)
-                                    : b.constant(whole ? *old_bias : zeros, name + "_corrected");
+      in[2] = coded.codes.defined()
+                  ? decoded(b, constants(b, coded.codes, coded.scales, {}, name), coded.scales.rank() > 0, 0)
+                  : b.constant(whole ? *old_bias : zeros, name + "_corrected");
       held = coded.codes.defined() ? m_[m_[in[2]].def].in[0] : in[2];
       vector = bias;
     }
@@ -143,8 +148,10 @@ class Static {
                 .taken = taken,
                 .replace = {{old, y}},
                 .tolerance = kPatchTolerance,
-                .what = fmt::format("its weight is held by codes, relative error {:.4f}", q.rms_error)}))
+                .what = fmt::format("its weight is held by codes, relative error {:.4f}", q.rms_error)})) {
+      if (!known) held_.erase(key);  // its constants went with the rewrite
       return false;
+    }
     was_[y] = old;
     originals_.insert(originals_.end(), {w, vector});
     c.node = made;
@@ -183,13 +190,30 @@ class Static {
     m_.set_constant(held, std::make_shared<const Tensor>(sum));
   }
 
-  ValueId decoded(Builder& b, Tensor codes, Tensor scales, Tensor zero_points, int64_t axis,
-                  const std::string& name) const {
-    const bool many = scales.rank() > 0;
-    std::vector<ValueId> in = {b.constant(std::move(codes), name + "_quantized"),
-                               b.constant(std::move(scales), name + "_scale")};
-    if (zero_points.defined()) in.push_back(b.constant(std::move(zero_points), name + "_zero_point"));
-    return b.op("DequantizeLinear", std::move(in), many ? attrs({{"axis", axis}}) : Attrs{});
+  // A weight that several nodes read is held once a graph.
+  using Key = std::tuple<const void*, int64_t, GraphId>;
+  struct HeldWeight {
+    CodedWeight weight;
+    std::vector<ValueId> values;  // operands of DequantizeLinear
+  };
+
+  HeldWeight hold(Builder& b, const Tensor& t, int64_t axis, const std::string& name) const {
+    CodedWeight q = code_weight(t, axis, o_.weights, o_.activations);
+    std::vector<ValueId> values = constants(b, q.codes, q.scales, q.zero_points, name);
+    return {std::move(q), std::move(values)};
+  }
+
+  static std::vector<ValueId> constants(Builder& b, const Tensor& codes, const Tensor& scales,
+                                        const Tensor& zero_points, const std::string& name) {
+    std::vector<ValueId> values = {b.constant(codes, name + "_quantized"),
+                                   b.constant(scales, name + "_scale")};
+    if (zero_points.defined()) values.push_back(b.constant(zero_points, name + "_zero_point"));
+    return values;
+  }
+
+  // `many`: a scale for each along the axis.
+  static ValueId decoded(Builder& b, const std::vector<ValueId>& values, bool many, int64_t axis) {
+    return b.op("DequantizeLinear", values, many ? attrs({{"axis", axis}}) : Attrs{});
   }
 
   // Adds to the bias what rounding takes from the mean of each output. False where the means are not known.
@@ -280,6 +304,7 @@ class Static {
   std::map<ValueId, ValueId> was_;
   std::map<std::pair<ValueId, GraphId>, ValueId> readers_;
   std::set<ValueId> decoded_;  // made by a DequantizeLinear of an activation
+  std::map<Key, HeldWeight> held_;
   std::vector<ValueId> originals_;
 };
 
