@@ -48,7 +48,8 @@ std::vector<LengthTimes> times(std::vector<LayerOption> options, bool packed = f
 }
 
 TEST(Latency, BytesAreFasterAndFewBitsAreNot) {
-  const auto t = times({bytes("quant-dynamic"), bytes("quant-static"), weights(4), weights(8), weights(8, 4)});
+  const auto t =
+      times({bytes("quant-dynamic"), bytes("quant-static"), weights(4), weights(8), weights(8, 4)});
   for (size_t at = 0; at < kLatencyLengths.size(); ++at) {
     EXPECT_LT(t[0][at], -0.2);
     EXPECT_LE(t[1][at], t[0][at]);  // no range to find

@@ -530,6 +530,9 @@ class Search {
                     asked.empty() ? " nothing asked for" : asked, chosen_fidelity_.vectors,
                     o_.data.empty() ? "seeded inputs" : o_.data, chosen_fidelity_.mean_cosine,
                     chosen_fidelity_.min_cosine, chosen.bytes + rest_)};
+    if (!has_data() && !reads_tokens(ctx_.model))
+      lines.push_back(
+          "the model reads no tokens: made-up inputs are noise to it; data=FOLDER of real ones tells more");
     std::string options = "file=THIS";
     if (!o_.data.empty()) options += ",data=" + o_.data;
     if (o_.damping > 0) options += fmt::format(",damping={}", o_.damping);

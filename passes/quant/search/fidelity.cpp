@@ -31,9 +31,9 @@ OutputViews view_outputs(const Model& m, const Roles& roles) {
     OutputView view;
     const Type& t = m[v].type;
     const int rank = t.rank();
-    if (!t.is_tensor() || !is_floating(t.dtype) || rank < 1) {
+    if (!t.is_tensor() || !is_floating(t.dtype) || rank < 0) {
       view.kind = OutputView::Kind::skipped;
-    } else {
+    } else if (rank > 0) {
       const Dim last = (*t.shape)[static_cast<size_t>(rank) - 1];
       const int64_t width = last.is_const() ? last.value() : 0;
       const bool words = rank == 3 && width >= kFewestWords && vocabularies.contains(width);
@@ -73,7 +73,28 @@ void FidelityMeter::vector(const double* a, const double* b, int64_t n) {
       loss += d * d / 2;
     }
   }
-  if (!std::isfinite(loss)) loss = 2;
+  lost(loss);
+}
+
+// One number a sample has no direction: what it is off by counts as if it were perpendicular, over the root
+// mean square of the run's numbers.
+void FidelityMeter::numbers(const double* a, const double* b, int64_t n) {
+  double scale = 0;
+  for (int64_t i = 0; i < n; ++i) scale += a[i] * a[i] / static_cast<double>(n);
+  for (int64_t i = 0; i < n; ++i) {
+    const double square = (a[i] - b[i]) * (a[i] - b[i]);
+    squares_ += square;
+    max_abs_ = std::max(
+        max_abs_, std::isnan(square) ? std::numeric_limits<double>::infinity() : std::fabs(a[i] - b[i]));
+    lost(scale > 0 ? square / (2 * scale) : square == 0 ? 0 : 1);
+  }
+  elements_ += n;
+  vectors_ += n;
+}
+
+void FidelityMeter::lost(double loss) {
+  constexpr double kOpposite = 2;
+  loss = std::isfinite(loss) ? std::min(loss, kOpposite) : kOpposite;
   loss_ += loss;
   worst_ = std::max(worst_, loss);
 }
@@ -102,9 +123,13 @@ void FidelityMeter::add(const std::vector<Datum>& inputs, const std::vector<Datu
     const Tensor *ta = wanted[o].tensor(), *tb = got[o].tensor();
     const OutputView::Kind kind = views_.outputs[o].kind;
     if (kind == OutputView::Kind::skipped || ta == nullptr || tb == nullptr || ta->dims != tb->dims ||
-        ta->count() == 0 || ta->rank() == 0)
+        ta->count() == 0)
       continue;
     const std::vector<double> a = doubles(*ta), b = doubles(*tb);
+    if (ta->rank() == 0) {
+      numbers(a.data(), b.data(), 1);
+      continue;
+    }
     const auto& d = ta->dims;
     const int64_t width = d.back(), positions = ta->count() / width;
     const bool masked = d.size() == 3 && static_cast<int64_t>(mask.size()) == positions;
@@ -139,7 +164,9 @@ void FidelityMeter::add(const std::vector<Datum>& inputs, const std::vector<Datu
       }
     } else {
       const int64_t samples = d.size() == 1 ? 1 : d[0], size = ta->count() / samples;
-      for (int64_t s = 0; s < samples; ++s) vector(a.data() + s * size, b.data() + s * size, size);
+      if (size == 1) numbers(a.data(), b.data(), samples);
+      for (int64_t s = 0; size > 1 && s < samples; ++s)
+        vector(a.data() + s * size, b.data() + s * size, size);
     }
   }
 }

@@ -14,7 +14,7 @@ namespace lathe {
 // What an output means.
 struct OutputView {
   enum class Kind : uint8_t {
-    samples,  // one vector a sample of the batch
+    samples,  // one vector a sample of the batch; or one number
     tokens,   // [batch, length, width] under a mask: the mean over what the mask shows is the vector
     classes,  // the last axis holds scores of classes or of a vocabulary: one vector a position
     skipped,  // not floats, or past keys and values beside scores
@@ -49,6 +49,8 @@ class FidelityMeter {
 
  private:
   void vector(const double* a, const double* b, int64_t n);
+  void numbers(const double* a, const double* b, int64_t n);
+  void lost(double loss);
   void classes(const double* a, const double* b, int64_t n);
 
   OutputViews views_;

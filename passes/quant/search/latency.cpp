@@ -26,8 +26,8 @@ constexpr Kernel kFourBits = {3458, 0.5697, 0.017049, 0.8178};
 constexpr Kernel kFourBitsInt8 = {12769, 0.0432, 0.026190, 1.9901};  // accuracy_level 4
 constexpr Kernel kEightBits = {394, 2.7414, 0.019210, 0};
 constexpr Kernel kEightBitsInt8 = {22804, 0.0877, 0.017452, 0.9654};
-constexpr Kernel kDynamic = {8158, 0.1067, 0.005643, 0.6994};   // DynamicQuantizeMatMul
-constexpr Kernel kStatic = {8158, 0.1003, 0.005643, 0.5514};    // QuantizeLinear, MatMulIntegerToFloat
+constexpr Kernel kDynamic = {8158, 0.1067, 0.005643, 0.6994};  // DynamicQuantizeMatMul
+constexpr Kernel kStatic = {8158, 0.1003, 0.005643, 0.5514};   // QuantizeLinear, MatMulIntegerToFloat
 // Besides products and softmax, of an element of the result: Attention, and what Split and MultiHeadAttention
 // add to that.
 struct Parts {
@@ -40,7 +40,8 @@ const Kernel& kernel_of(const LayerOption& o) {
   if (o.dynamic) return o.rule.scheme == "quant-static" ? kStatic : kDynamic;
   if (o.scheme.bits == 2) return kTwoBits;
   // Blocked DequantizeLinear, too, is run as MatMulNBits of accuracy_level 4.
-  if (o.scheme.accuracy_level == 4 || o.scheme.form == Form::standard) return o.scheme.bits == 8 ? kEightBitsInt8 : kFourBitsInt8;
+  if (o.scheme.accuracy_level == 4 || o.scheme.form == Form::standard)
+    return o.scheme.bits == 8 ? kEightBitsInt8 : kFourBitsInt8;
   return o.scheme.bits == 8 ? kEightBits : kFourBits;
 }
 
