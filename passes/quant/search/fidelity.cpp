@@ -66,7 +66,9 @@ void FidelityMeter::vector(const double* a, const double* b, int64_t n) {
   ++vectors_;
   const double length_a = std::sqrt(aa), length_b = std::sqrt(bb);
   double loss = aa == bb ? 0 : 1;  // of zeros
-  if (length_a > 0 && length_b > 0) {
+  if (std::isfinite(length_a) != std::isfinite(length_b)) {
+    loss = std::numeric_limits<double>::infinity();
+  } else if (length_a > 0 && length_b > 0) {
     loss = 0;  // 1 - cosine without the cancellation of nearly equal numbers
     for (int64_t i = 0; i < n; ++i) {
       const double d = a[i] / length_a - b[i] / length_b;
