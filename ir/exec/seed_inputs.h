@@ -31,7 +31,7 @@ class Binding {
 // Integers that a value may safely take: [low, high].
 struct IntRange {
   int64_t low = 0, high = 1;  // masks, flags: what most integer inputs are when nothing else is known
-  bool index = false;  // rows of a table are picked by it
+  bool index = false;         // rows of a table are picked by it
 };
 // From its uses: an index of a Gather stays inside the table, and so on, through casts and reshapes.
 IntRange int_range(const Model& m, ValueId v, Binding& binding);

@@ -394,8 +394,7 @@ std::vector<std::vector<Datum>> run_inputs(const Model& m, const ShapeValues& va
     constexpr size_t kSome = 2;  // of long ones, or of those whose sizes say nothing
     const size_t most = open && g == 0 ? groups[g].size() : open && g == 1 ? kSome : 1;
     for (const Sizes& z : groups[g]) {
-      auto inputs = run_seeded(
-          m, values, z, seed + runs.size(), executor, [] {}, why);
+      auto inputs = run_seeded(m, values, z, seed + runs.size(), executor, [] {}, why);
       if (inputs) runs.push_back(std::move(*inputs));
       if (runs.size() == most) break;
     }

@@ -42,8 +42,8 @@ struct SplitOptions {
 };
 void split_fused_weights(PassContext& ctx, const SplitOptions& options);
 
-// A MatMulNBits that only a Split reads, as one product for each part: on onnxruntime's CPU the copy costs more
-// than the calls.
+// A MatMulNBits that only a Split reads, as one product for each part: on onnxruntime's CPU the copy costs
+// more than the calls.
 void split_packed_products(PassContext& ctx);
 
 }  // namespace lathe

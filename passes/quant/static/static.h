@@ -14,8 +14,8 @@ struct StaticOptions {
   bool symmetric = false;         // zero point in the middle
   ByteFormat weights;             // of 8-bit floats where the activations are
   RangeOptions ranges;
-  std::string data;     // calibration; empty: seeded
-  bool correct = true;  // the mean error of each output goes into the bias
+  std::string data;        // calibration; empty: seeded
+  bool correct = true;     // the mean error of each output goes into the bias
   bool operators = false;  // what has an op on codes becomes one (QLinearConv, MatMulIntegerToFloat, ...)
   // Empty: quantize. Otherwise why the node stays.
   std::function<std::string(NodeId)> keep;
@@ -32,7 +32,8 @@ bool quantizes_attention(const PassContext& ctx, const StaticOptions& o, NodeId 
 void split_convolutions(PassContext& ctx);
 
 // Nodes between DequantizeLinear and QuantizeLinear become QLinearConv, QLinearAdd and so on, products and
-// Attention behind DequantizeLinear become MatMulIntegerToFloat and QAttention, as far as the target has them.
+// Attention behind DequantizeLinear become MatMulIntegerToFloat and QAttention, as far as the target has
+// them.
 void to_operators(PassContext& ctx);
 
 // Cross-layer equalization (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
