@@ -180,7 +180,7 @@ std::optional<std::vector<Datum>> run_seeded(const Model& m, const ShapeValues& 
 
 // What a run that nobody asked for may take: as much as the model's size allows, and what a convolution over
 // a few seconds of sound takes.
-int64_t run_bytes(const Model& m) { return std::max(scratch_bytes(m), int64_t{512} << 20); }
+int64_t run_bytes(const Model& m) { return std::max(scratch_bytes(m), int64_t{128} << 20); }
 
 // Longer inputs, one at a time: for models that cannot be run on short ones (windows, chains of pools).
 constexpr std::array kLonger = {Sizes{1, 64}, Sizes{1, 256}, Sizes{1, 512}, Sizes{1, 2048}, Sizes{1, 16384}};
