@@ -158,7 +158,7 @@ bool has_nan(const Datum& d) {
 
 // Runs the model on made-up inputs of these sizes, and gives them; none, and why, where it cannot be run, or
 // where its outputs are no numbers: a choice among a few rows may have been the one that hides everything,
-// so others are drawn then. `restart` is called before each run but the first.
+// so others are drawn then. `restart` is called before each run.
 std::optional<std::vector<Datum>> run_seeded(const Model& m, const ShapeValues& values, const Sizes& sizes,
                                              uint64_t seed, Executor& executor,
                                              const std::function<void()>& restart, std::string& why) {

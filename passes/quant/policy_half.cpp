@@ -87,8 +87,8 @@ bool PolicyHalves::takes(const Model& m, const WeightSite& site, const PolicyRul
   sites_.push_back({site.node, m.constant(own) != nullptr ? own : site.stored});
   const Wish w = wish_of(rule, Role::other, true, site.weight->count() < min_elements_);
   wishes_[site.node] = w;
-  for (const NodeId n :
-       site.taken)  // its bias, which otherwise may go, and its Transpose, which is its weight
+  // Its bias, which otherwise may go, and its Transpose, which is its weight.
+  for (const NodeId n : site.taken)
     if (n != site.node && (w.wish == HalfWish::wanted || m[n].is("Transpose"))) wishes_[n] = w;
   return w.wish == HalfWish::wanted;
 }

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "ir/core/walk.h"
+#include "passes/core/erase_unused.h"
 #include "passes/core/facts.h"
 #include "passes/core/take.h"
 #include "passes/quant/weight_only.h"
@@ -16,11 +17,11 @@ constexpr const char* kContrib = "com.microsoft";
 // Operands of MatMulNBits that hold something for each of its N columns: codes, scales, zero points, bias.
 constexpr std::array<size_t, 4> kByColumn = {1, 2, 3, 5};
 
-// The constant behind an operand, itself or through a Cast.
-ValueId stored(const Model& m, ValueId v) {
-  const NodeId cast = m[v].def;
-  return cast && m[cast].is("Cast") ? m[cast].in[0] : v;
-}
+struct ByColumn {
+  size_t slot;
+  ValueId whole;  // the constant, itself or behind a Cast
+  NodeId cast;    // or none
+};
 
 // Columns [first, first + size) of `columns`, of a tensor that holds so much for each.
 Tensor columns_of(const Tensor& t, int64_t columns, int64_t first, int64_t size) {
@@ -53,10 +54,14 @@ void split_packed(PassContext& ctx, NodeId split) {
     left -= size;
   }
   if (left != 0) return;
+  std::vector<ByColumn> operands;
   for (const size_t slot : kByColumn) {
     if (!p.input(slot)) continue;
-    const Tensor* t = m.constant(stored(m, p.in[slot]));
+    const NodeId def = m[p.in[slot]].def, cast = def && m[def].is("Cast") ? def : NodeId{};
+    const ValueId whole = cast ? m[cast].in[0] : p.in[slot];
+    const Tensor* t = m.constant(whole);
     if (t == nullptr || t->rank() == 0 || t->dims[0] % columns != 0) return;
+    operands.push_back({slot, whole, cast});
   }
   Builder b(m, ctx.values, product);
   Patch patch{.rule = "split-packed",
@@ -67,28 +72,22 @@ void split_packed(PassContext& ctx, NodeId split) {
   for (size_t i = 0; i < s.out.size(); ++i) {
     const int64_t size = sizes->as_i64(static_cast<int64_t>(i));
     std::vector<ValueId> in = p.in;
-    for (const size_t slot : kByColumn) {
-      if (!p.input(slot)) continue;
-      const ValueId whole = stored(m, p.in[slot]);
-      ValueId part = b.constant(columns_of(*m.constant(whole), columns, first, size),
-                                fmt::format("{}_{}", m[whole].name, i));
-      if (whole != p.in[slot]) part = b.op("Cast", {part}, m[m[p.in[slot]].def].attrs);
-      in[slot] = part;
+    for (const auto& [slot, whole, cast] : operands) {
+      in[slot] = b.constant(columns_of(*m.constant(whole), columns, first, size),
+                            fmt::format("{}_{}", m[whole].name, i));
+      if (cast) in[slot] = b.op("Cast", {in[slot]}, m[cast].attrs);
     }
     Attrs a = p.attrs;
     a.set("N", size);
     patch.replace.emplace_back(s.out[i], b.op("MatMulNBits", std::move(in), std::move(a), kContrib));
     first += size;
   }
-  for (const size_t slot : kByColumn)
-    if (p.input(slot) && stored(m, p.in[slot]) != p.in[slot] && used_once(m, p.in[slot]))
-      patch.taken.push_back(m[p.in[slot]].def);
-  std::vector<ValueId> whole;
-  for (const size_t slot : kByColumn)
-    if (p.input(slot)) whole.push_back(stored(m, p.in[slot]));
-  if (!ctx.commit(b, std::move(patch))) return;
-  for (const ValueId v : whole)
-    if (!m[v].erased && m[v].uses.empty() && m.is_initializer(v)) m.erase_initializer(v);
+  std::vector<ValueId> wholes;
+  for (const auto& [slot, whole, cast] : operands) {
+    wholes.push_back(whole);
+    if (cast && used_once(m, p.in[slot])) patch.taken.push_back(cast);
+  }
+  if (ctx.commit(b, std::move(patch))) erase_unused(m, wholes);
 }
 
 }  // namespace

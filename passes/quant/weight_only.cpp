@@ -12,6 +12,7 @@
 #include "ir/core/spill.h"
 #include "ir/ops/convert.h"
 #include "passes/core/addition.h"
+#include "passes/core/erase_unused.h"
 #include "passes/core/patch_test.h"
 #include "passes/core/take.h"
 #include "passes/quant/calibrate.h"
@@ -74,8 +75,7 @@ class WeightOnly {
       capture(i);
       replace(i);
     }
-    for (const ValueId v : originals_)  // the float weights that nothing reads any more
-      if (!m_[v].erased && m_[v].uses.empty() && m_.is_initializer(v)) m_.erase_initializer(v);
+    erase_unused(m_, originals_);
     ctx_.findings.weights = std::move(records_);
     ctx_.findings.weights.insert(ctx_.findings.weights.end(), rest.begin(), rest.end());
   }

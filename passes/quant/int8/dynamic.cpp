@@ -11,6 +11,7 @@
 #include "ir/core/spill.h"
 #include "ir/ops/convert.h"
 #include "ir/ops/quant/affine.h"
+#include "passes/core/erase_unused.h"
 #include "passes/quant/channels.h"
 #include "passes/quant/int8/sites.h"
 
@@ -56,8 +57,7 @@ class Dynamic {
     }
     for (const WeightSite& s : sites_)
       if (!ctx_.out_of_fuel()) replace(s);
-    for (const ValueId v : originals_)
-      if (v && !m_[v].erased && m_[v].uses.empty() && m_.is_initializer(v)) m_.erase_initializer(v);
+    erase_unused(m_, originals_);
   }
 
  private:

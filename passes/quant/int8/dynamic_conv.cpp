@@ -4,6 +4,7 @@
 #include <map>
 
 #include "ir/core/walk.h"
+#include "passes/core/erase_unused.h"
 #include "passes/quant/int8/dynamic.h"
 #include "passes/quant/static/codes.h"
 
@@ -97,8 +98,7 @@ class Convolutions {
       if (!known) rounded_.erase(key);
       return;
     }
-    for (const ValueId v : {old_weight, old_bias})
-      if (v && m_[v].uses.empty() && m_.is_initializer(v)) m_.erase_initializer(v);
+    erase_unused(m_, {old_weight, old_bias});
   }
 
   PassContext& ctx_;

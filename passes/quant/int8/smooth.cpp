@@ -12,6 +12,7 @@
 #include "ir/base/parallel.h"
 #include "ir/core/spill.h"
 #include "ir/ops/convert.h"
+#include "passes/core/erase_unused.h"
 #include "passes/quant/int8/sites.h"
 
 namespace lathe {
@@ -157,8 +158,7 @@ class Smoother {
     for (const ValueId x : order)
       if (const auto it = stats.find(x); it != stats.end() && !ctx_.out_of_fuel())
         smooth(x, groups[x], it->second);
-    for (const ValueId v : originals_)
-      if (!m_[v].erased && m_[v].uses.empty() && m_.is_initializer(v)) m_.erase_initializer(v);
+    erase_unused(m_, originals_);
   }
 
  private:

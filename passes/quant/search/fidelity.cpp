@@ -59,8 +59,7 @@ void FidelityMeter::vector(const double* a, const double* b, int64_t n) {
     const double d = a[i] - b[i];
     aa += a[i] * a[i];
     bb += b[i] * b[i];
-    squares_ += d * d;
-    max_abs_ = std::max(max_abs_, std::isnan(d) ? std::numeric_limits<double>::infinity() : std::fabs(d));
+    differ(d);
   }
   elements_ += n;
   ++vectors_;
@@ -84,14 +83,17 @@ void FidelityMeter::numbers(const double* a, const double* b, int64_t n) {
   double scale = 0;
   for (int64_t i = 0; i < n; ++i) scale += a[i] * a[i] / static_cast<double>(n);
   for (int64_t i = 0; i < n; ++i) {
-    const double square = (a[i] - b[i]) * (a[i] - b[i]);
-    squares_ += square;
-    max_abs_ = std::max(
-        max_abs_, std::isnan(square) ? std::numeric_limits<double>::infinity() : std::fabs(a[i] - b[i]));
-    lost(scale > 0 ? square / (2 * scale) : square == 0 ? 0 : 1);
+    const double d = a[i] - b[i];
+    differ(d);
+    lost(scale > 0 ? d * d / (2 * scale) : d == 0 ? 0 : 1);
   }
   elements_ += n;
   vectors_ += n;
+}
+
+void FidelityMeter::differ(double d) {
+  squares_ += d * d;
+  max_abs_ = std::max(max_abs_, std::isnan(d) ? std::numeric_limits<double>::infinity() : std::fabs(d));
 }
 
 void FidelityMeter::lost(double loss) {
@@ -166,9 +168,11 @@ void FidelityMeter::add(const std::vector<Datum>& inputs, const std::vector<Datu
       }
     } else {
       const int64_t samples = d.size() == 1 ? 1 : d[0], size = ta->count() / samples;
-      if (size == 1) numbers(a.data(), b.data(), samples);
-      for (int64_t s = 0; size > 1 && s < samples; ++s)
-        vector(a.data() + s * size, b.data() + s * size, size);
+      if (size == 1) {
+        numbers(a.data(), b.data(), samples);
+        continue;
+      }
+      for (int64_t s = 0; s < samples; ++s) vector(a.data() + s * size, b.data() + s * size, size);
     }
   }
 }

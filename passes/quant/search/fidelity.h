@@ -50,6 +50,7 @@ class FidelityMeter {
  private:
   void vector(const double* a, const double* b, int64_t n);
   void numbers(const double* a, const double* b, int64_t n);
+  void differ(double d);  // an element is off by d
   void lost(double loss);
   void classes(const double* a, const double* b, int64_t n);
 

@@ -5,6 +5,7 @@
 
 #include "ir/core/walk.h"
 #include "ir/ops/convert.h"
+#include "passes/core/erase_unused.h"
 #include "passes/core/facts.h"
 #include "passes/quant/static/static.h"
 
@@ -127,8 +128,7 @@ class Equalizer {
                          .replace = {{second.out[0], y}},
                          .what = fmt::format("{} channels between both have like ranges", channels)}))
       return;
-    for (const ValueId v : originals)
-      if (v && !m_[v].erased && m_[v].uses.empty() && m_.is_initializer(v)) m_.erase_initializer(v);
+    erase_unused(m_, originals);
   }
 
   PassContext& ctx_;

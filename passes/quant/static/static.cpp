@@ -10,6 +10,7 @@
 
 #include "ir/ops/convert.h"
 #include "ir/ops/quant/affine.h"
+#include "passes/core/erase_unused.h"
 #include "passes/core/facts.h"
 #include "passes/core/remark.h"
 #include "passes/quant/channels.h"
@@ -49,8 +50,7 @@ class Static {
     if (o_.correct) gather(p, c);
     for (CodedNode& n : p.nodes)
       if (!ctx_.out_of_fuel()) rewrite(n);
-    for (const ValueId v : originals_)
-      if (v && !m_[v].erased && m_[v].uses.empty() && m_.is_initializer(v)) m_.erase_initializer(v);
+    erase_unused(m_, originals_);
   }
 
  private:
